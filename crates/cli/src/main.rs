@@ -1,0 +1,4 @@
+//! The necropsy command.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,2 @@
+//! Disassembly in the form GNU objdump prints.
+#![forbid(unsafe_code)]

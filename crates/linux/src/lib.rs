@@ -1,0 +1,2 @@
+//! The Linux kernel as objects.
+#![forbid(unsafe_code)]

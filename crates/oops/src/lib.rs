@@ -1,0 +1,2 @@
+//! Panic text: channels, segmenting, decoding, naming.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Builds dumps, BTF and ELF for tests.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! A stopped machine: memory, types, symbols, registers, stacks.
+#![forbid(unsafe_code)]

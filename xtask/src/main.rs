@@ -1,0 +1,4 @@
+//! Chores of the repository: benchmarks, fixtures, the manual.
+#![forbid(unsafe_code)]
+
+fn main() {}
