@@ -1,8 +1,17 @@
 //! Kernel types and symbols: BTF, kallsyms, ORC and DWARF in one model.
 #![forbid(unsafe_code)]
 
+pub mod btf;
+mod bytes;
+pub mod kallsyms;
+pub mod orc;
+pub mod symbols;
 pub mod types;
 
+pub use btf::{BtfBase, BtfError, find_btf, load_btf};
+pub use kallsyms::{Bytes, KallsymsError, KallsymsTables, find_kallsyms, load_kallsyms};
+pub use orc::{Orc, OrcEntry, OrcError, OrcFormat, OrcKind, OrcReg, orc_format};
+pub use symbols::{Symbol, Symbols, SymbolsBuilder};
 pub use types::{
     Composite, CompositeKind, Enumerator, Kind, Member, MemberPath, Name, Param, Qualifier, Type,
     TypeId, Types,

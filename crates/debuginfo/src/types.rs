@@ -241,6 +241,7 @@ struct IndexEntry {
 pub struct Types {
     types: boxcar::Vec<Type>,
     strings: boxcar::Vec<(u32, Box<str>)>,
+    /// Held while types or strings are added; the next free string offset.
     grow: std::sync::Mutex<u32>,
     index: RwLock<HashTable<IndexEntry>>,
     hasher: DefaultHashBuilder,
@@ -293,7 +294,19 @@ impl Types {
 
     /// Adds a type. It is found by name only once [`Types::index`] was told.
     pub fn add(&self, ty: Type) -> TypeId {
+        let _grow = self.grow.lock().unwrap_or_else(|e| e.into_inner());
         TypeId(self.types.push(ty) as u32)
+    }
+
+    /// Adds types that refer to each other: `make` is told the id of the first, the others
+    /// follow it one by one. The iterator it returns must not add types itself.
+    pub fn add_all<I: IntoIterator<Item = Type>>(&self, make: impl FnOnce(TypeId) -> I) -> TypeId {
+        let _grow = self.grow.lock().unwrap_or_else(|e| e.into_inner());
+        let first = TypeId(self.types.count() as u32);
+        for ty in make(first) {
+            self.types.push(ty);
+        }
+        first
     }
 
     /// Adds a blob of NUL-terminated strings and returns the base: the string at offset `o` of

@@ -1,0 +1,284 @@
+//! ORC: the kernel's unwind tables for x86_64.
+//!
+//! Two parallel arrays, `orc_unwind_ip` (a signed 32-bit distance from the field itself to the
+//! instruction) and `orc_unwind` (`struct orc_entry`, 6 bytes, `arch/x86/include/asm/orc_types.h`),
+//! sorted by instruction. The bits of an entry changed four times; [`OrcFormat`] has the layouts
+//! and [`OrcEntry`] is what all of them mean.
+
+use crate::bytes::{u16_le, u32_le};
+
+/// Bytes of `struct orc_entry`.
+const ENTRY: usize = 6;
+
+/// Entries of one address that are looked at; real tables have at most two.
+const MAX_ALIASES: usize = 8;
+
+/// Why ORC tables could not be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OrcError {
+    /// The two tables have different numbers of entries.
+    #[error("ORC tables of {ips} addresses and {entries} entries")]
+    Lengths {
+        /// Entries of the table of instruction addresses.
+        ips: usize,
+        /// Entries of the table of unwind rules.
+        entries: usize,
+    },
+}
+
+/// How the bits of an entry are laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OrcFormat {
+    /// Linux 4.14 to 6.2: type in bits 8-9, end in bit 10.
+    V1,
+    /// Linux 6.3: type in bits 8-9, signal in bit 10, end in bit 11.
+    V2,
+    /// Linux 6.4: type in bits 8-10 with its own values for undefined and end, signal in bit 11.
+    V3,
+    /// Linux 7.1: as V3 with registers renumbered.
+    V4,
+}
+
+/// What kind of frame an entry describes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OrcKind {
+    /// Nothing is known here (a gap between functions, data in text).
+    Undefined,
+    /// The stack ends here.
+    EndOfStack,
+    /// An ordinary frame: the return address is at `sp - 8`.
+    Call,
+    /// `struct pt_regs` at `sp`.
+    Regs,
+    /// An interrupt frame (ip, cs, flags, sp, ss) at `sp`.
+    RegsPartial,
+}
+
+/// The register an entry starts from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OrcReg {
+    /// None: for `bp`, it is unchanged.
+    Undefined,
+    /// The stack pointer of the caller's frame.
+    PrevSp,
+    /// rdx
+    Dx,
+    /// rdi
+    Di,
+    /// rbp
+    Bp,
+    /// rsp
+    Sp,
+    /// r10
+    R10,
+    /// r13
+    R13,
+    /// The word at rbp + offset.
+    BpIndirect,
+    /// The word at rsp, plus the offset.
+    SpIndirect,
+    /// rax
+    Ax,
+}
+
+/// An unwind rule, whatever the format was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrcEntry {
+    /// Kind of frame.
+    pub kind: OrcKind,
+    /// The frame was interrupted: its caller's pc is not a return address.
+    pub signal: bool,
+    /// Where the caller's stack pointer comes from.
+    pub sp_reg: OrcReg,
+    /// Bytes added to it.
+    pub sp_offset: i16,
+    /// Where the caller's rbp comes from.
+    pub bp_reg: OrcReg,
+    /// Bytes added to it.
+    pub bp_offset: i16,
+}
+
+impl OrcFormat {
+    fn register(self, number: u16) -> OrcReg {
+        use OrcReg::*;
+        const OLD: [OrcReg; 11] =
+            [Undefined, PrevSp, Dx, Di, Bp, Sp, R10, R13, BpIndirect, SpIndirect, Ax];
+        const NEW: [OrcReg; 11] =
+            [Undefined, Ax, Dx, Sp, Bp, Di, R10, R13, PrevSp, SpIndirect, BpIndirect];
+        let table = if self == OrcFormat::V4 { NEW } else { OLD };
+        table.get(usize::from(number)).copied().unwrap_or(Undefined)
+    }
+
+    fn decode(self, raw: [u8; ENTRY]) -> OrcEntry {
+        let [sp0, sp1, bp0, bp1, low, high] = raw;
+        let flags = u16::from_le_bytes([low, high]);
+        let sp_reg = self.register(flags & 0xf);
+        let kind2 = (flags >> 8) & 3;
+        let kind3 = (flags >> 8) & 7;
+        let bit = |n: u16| flags >> n & 1 != 0;
+        let old_kind = |end: bool| match kind2 {
+            _ if sp_reg == OrcReg::Undefined && end => OrcKind::EndOfStack,
+            _ if sp_reg == OrcReg::Undefined => OrcKind::Undefined,
+            0 => OrcKind::Call,
+            1 => OrcKind::Regs,
+            2 => OrcKind::RegsPartial,
+            _ => OrcKind::Undefined,
+        };
+        let (kind, signal) = match self {
+            OrcFormat::V1 => {
+                let kind = old_kind(bit(10));
+                (kind, matches!(kind, OrcKind::Regs | OrcKind::RegsPartial))
+            }
+            OrcFormat::V2 => (old_kind(bit(11)), bit(10)),
+            OrcFormat::V3 | OrcFormat::V4 => {
+                let kind = match kind3 {
+                    1 => OrcKind::EndOfStack,
+                    2 => OrcKind::Call,
+                    3 => OrcKind::Regs,
+                    4 => OrcKind::RegsPartial,
+                    _ => OrcKind::Undefined,
+                };
+                (kind, bit(11))
+            }
+        };
+        OrcEntry {
+            kind,
+            signal,
+            sp_reg,
+            sp_offset: i16::from_le_bytes([sp0, sp1]),
+            bp_reg: self.register(flags >> 4 & 0xf),
+            bp_offset: i16::from_le_bytes([bp0, bp1]),
+        }
+    }
+}
+
+/// The format of a kernel's tables: by the hash in its section `.orc_header` (Linux 6.4, some
+/// 6.3), else from what is common among `sample`, any few thousand raw entries. Never refuses:
+/// distributions backport formats, and every format has entries that no other one explains.
+pub fn orc_format(header_hash: Option<&[u8; 20]>, sample: &[u8]) -> OrcFormat {
+    match header_hash {
+        Some([0xdb, 0x84, 0xae, 0xd4, ..]) => return OrcFormat::V2,
+        Some([0xfe, 0x5d, 0x32, 0xbf, ..]) => return OrcFormat::V3,
+        Some([0x13, 0x7c, 0x36, 0xad, ..]) => return OrcFormat::V4,
+        _ => {}
+    }
+    let flags = || sample.chunks_exact(ENTRY).filter_map(|entry| u16_le(entry, 4));
+    let count = |test: &dyn Fn(u16) -> bool| flags().filter(|&f| test(f)).count();
+    // Nearly every frame is found from rsp, which is 5 in the old numbering and 3 in the new one.
+    if count(&|f| f & 0xf == 3) > count(&|f| f & 0xf == 5) {
+        return OrcFormat::V4;
+    }
+    // Nearly every rsp frame is a call: type 2 in V3, 0 before.
+    let call = |ty: u16| count(&|f| f & 0xf == 5 && f >> 8 & 3 == ty);
+    if call(2) > call(0) {
+        return OrcFormat::V3;
+    }
+    // V1 ends at bit 10. V2 marks the end of stacks with bit 11.
+    if count(&|f| f >> 11 & 1 != 0) > 0 { OrcFormat::V2 } else { OrcFormat::V1 }
+}
+
+/// Unwind rules of vmlinux or of a module.
+pub struct Orc {
+    format: OrcFormat,
+    /// Virtual address that `ips` count from.
+    base: u64,
+    ips: Vec<i32>,
+    entries: Vec<[u8; ENTRY]>,
+}
+
+impl std::fmt::Debug for Orc {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Orc")
+            .field("format", &self.format)
+            .field("len", &self.ips.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Orc {
+    /// Takes the raw tables; `ip_table_address` is the virtual address of the first. Unsorted ones
+    /// (kernels before 5.6 sort at boot) are sorted. An entry that leads further than 2 GiB from
+    /// the table is left out: no kernel has one.
+    ///
+    /// # Errors
+    /// When the tables have different numbers of entries.
+    pub fn parse(
+        ip_table: &[u8],
+        ip_table_address: u64,
+        entries: &[u8],
+        format: OrcFormat,
+    ) -> Result<Orc, OrcError> {
+        let (count, others) = (ip_table.len() / 4, entries.len() / ENTRY);
+        if count != others {
+            return Err(OrcError::Lengths { ips: count, entries: others });
+        }
+        let (raw, _) = entries.as_chunks::<ENTRY>();
+        let mut orc = Orc {
+            format,
+            base: ip_table_address,
+            ips: Vec::with_capacity(count),
+            entries: Vec::with_capacity(count),
+        };
+        for (index, entry) in raw.iter().enumerate() {
+            let Some(distance) = u32_le(ip_table, index * 4) else { break };
+            let ip = index as i64 * 4 + i64::from(distance.cast_signed());
+            if let Ok(ip) = i32::try_from(ip) {
+                orc.ips.push(ip);
+                orc.entries.push(*entry);
+            }
+        }
+        if !orc.ips.is_sorted() {
+            orc.sort();
+        }
+        Ok(orc)
+    }
+
+    fn sort(&mut self) {
+        let mut order: Vec<u32> = (0..self.ips.len() as u32).collect();
+        order.sort_by_key(|&index| self.ips[index as usize]);
+        self.ips = order.iter().map(|&index| self.ips[index as usize]).collect();
+        self.entries = order.iter().map(|&index| self.entries[index as usize]).collect();
+    }
+
+    /// How many rules there are.
+    pub fn len(&self) -> usize {
+        self.ips.len()
+    }
+
+    /// Whether there is no rule.
+    pub fn is_empty(&self) -> bool {
+        self.ips.is_empty()
+    }
+
+    /// The format the tables were read as.
+    pub fn format(&self) -> OrcFormat {
+        self.format
+    }
+
+    /// The rule for the instruction at `pc`: that of the rightmost entry which is not above it.
+    /// An entry that ends a section is weak and loses against a real one of the same address.
+    /// For a return address, ask for the byte before it.
+    pub fn lookup(&self, pc: u64) -> Option<OrcEntry> {
+        let distance = i64::from_ne_bytes(pc.wrapping_sub(self.base).to_ne_bytes());
+        let after = self.ips.partition_point(|&ip| i64::from(ip) <= distance);
+        let rightmost = after.checked_sub(1)?;
+        let ip = *self.ips.get(rightmost)?;
+        let mut weak = None;
+        for index in (0..=rightmost).rev().take(MAX_ALIASES).take_while(|&i| self.ips[i] == ip) {
+            let entry = self.format.decode(*self.entries.get(index)?);
+            if entry.kind != OrcKind::Undefined {
+                return Some(entry);
+            }
+            weak = weak.or(Some(entry));
+        }
+        weak
+    }
+
+    /// Every rule with the address it begins at, by address.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, OrcEntry)> {
+        self.ips
+            .iter()
+            .zip(&self.entries)
+            .map(|(&ip, &raw)| (self.base.wrapping_add_signed(ip.into()), self.format.decode(raw)))
+    }
+}

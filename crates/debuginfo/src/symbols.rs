@@ -1,0 +1,268 @@
+//! A symbol table: what name lies at an address, what address has a name.
+//!
+//! Whoever fills it decides which of several names of one address wins: the first that was pushed.
+//! For kallsyms that is the kernel's own choice (`kallsyms_lookup` takes the first alias, and the
+//! build ranked them), so addresses read as they do on the console. ELF tables are ranked by the
+//! same rule before they are pushed.
+
+use std::sync::OnceLock;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use std::hash::BuildHasher;
+
+/// Below this no kernel has text or data that is looked up by address: per-CPU symbols of x86_64
+/// before Linux 6.15 are offsets that start at zero.
+const LOWEST_ADDRESS: u64 = 0x10_0000;
+
+/// A symbol as looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Symbol<'a> {
+    /// Its virtual address; an offset for a per-CPU variable of kernels that link them at zero.
+    pub address: u64,
+    /// Its name.
+    pub name: &'a str,
+    /// nm's letter: `T`, `d`, … ; capital for a global symbol. `A` is absolute.
+    pub kind: char,
+    /// Bytes: as the ELF table says, else up to the next higher symbol; 0 unknown.
+    pub size: u64,
+}
+
+impl Symbol<'_> {
+    /// Whether it is in text (`T`, `t`, `W`, `w`).
+    pub fn is_text(&self) -> bool {
+        matches!(self.kind, 'T' | 't' | 'W' | 'w')
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    address: u64,
+    /// Known size, 0 if not.
+    size: u64,
+    name: u32,
+    length: u16,
+    kind: u8,
+}
+
+impl Entry {
+    /// Whether an address can be told by it: it is no constant and no per-CPU offset.
+    fn is_located(&self) -> bool {
+        !self.kind.eq_ignore_ascii_case(&b'a') && self.address >= LOWEST_ADDRESS
+    }
+}
+
+/// A table of symbols, sorted by address.
+pub struct Symbols {
+    names: String,
+    /// First the absolute ones, then from `located` on those that answer for addresses, each part
+    /// sorted by address and, among equals, as pushed.
+    entries: Vec<Entry>,
+    located: usize,
+    hasher: DefaultHashBuilder,
+    by_name: OnceLock<HashTable<u32>>,
+}
+
+impl std::fmt::Debug for Symbols {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Symbols").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// Collects symbols in any order.
+#[derive(Debug, Default)]
+pub struct SymbolsBuilder {
+    names: String,
+    entries: Vec<Entry>,
+}
+
+impl SymbolsBuilder {
+    /// Makes room.
+    pub fn reserve(&mut self, symbols: usize, name_bytes: usize) {
+        self.entries.reserve(symbols);
+        self.names.reserve(name_bytes);
+    }
+
+    /// Adds a symbol; `size` 0 is unknown. Among symbols of one address the first pushed wins.
+    /// Ignored are empty names, and names past 4 GiB of them.
+    pub fn push(&mut self, address: u64, name: &str, kind: char, size: u64) {
+        let mut length = name.len().min(u16::MAX.into());
+        while !name.is_char_boundary(length) {
+            length -= 1;
+        }
+        let Ok(start) = u32::try_from(self.names.len()) else { return };
+        if length == 0 {
+            return;
+        }
+        self.names.push_str(&name[..length]);
+        self.push_named(start, length as u16, address, kind as u8, size);
+    }
+
+    fn push_named(&mut self, name: u32, length: u16, address: u64, kind: u8, size: u64) {
+        self.entries.push(Entry { address, size, name, length, kind });
+    }
+
+    /// Adds symbols whose names already lie in `names`, a blob that replaces the (empty) own one:
+    /// each is (address, start, length, kind). Names outside of the blob are left out.
+    pub(crate) fn from_blob(
+        names: String,
+        symbols: impl ExactSizeIterator<Item = (u64, u32, u16, u8)>,
+    ) -> Self {
+        let mut builder = SymbolsBuilder { names, entries: Vec::with_capacity(symbols.len()) };
+        for (address, start, length, kind) in symbols {
+            let range = start as usize..start as usize + usize::from(length);
+            if length > 0 && builder.names.get(range).is_some() {
+                builder.push_named(start, length, address, kind, 0);
+            }
+        }
+        builder
+    }
+
+    /// Sorts the table.
+    pub fn finish(self) -> Symbols {
+        let SymbolsBuilder { names, mut entries } = self;
+        let key = |e: &Entry| (e.is_located(), e.address);
+        if !entries.is_sorted_by_key(key) {
+            entries.sort_by_key(key);
+        }
+        let located = entries.partition_point(|e| !e.is_located());
+        Symbols {
+            names,
+            entries,
+            located,
+            hasher: DefaultHashBuilder::default(),
+            by_name: OnceLock::new(),
+        }
+    }
+}
+
+impl Symbols {
+    /// Starts a table.
+    pub fn builder() -> SymbolsBuilder {
+        SymbolsBuilder::default()
+    }
+
+    /// How many symbols there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn located(&self) -> &[Entry] {
+        self.entries.get(self.located..).unwrap_or(&[])
+    }
+
+    fn text(&self, entry: &Entry) -> &str {
+        let start = entry.name as usize;
+        self.names.get(start..start + usize::from(entry.length)).unwrap_or("")
+    }
+
+    fn symbol(&self, index: usize) -> Option<Symbol<'_>> {
+        let entry = self.entries.get(index)?;
+        let size = match entry.size {
+            0 => self.gap(index),
+            known => known,
+        };
+        Some(Symbol {
+            address: entry.address,
+            name: self.text(entry),
+            kind: char::from(entry.kind),
+            size,
+        })
+    }
+
+    /// Bytes up to the next higher address in the same part of the table, 0 for the last.
+    fn gap(&self, index: usize) -> u64 {
+        let address = self.entries[index].address;
+        let part = if index < self.located { ..self.located } else { ..self.entries.len() };
+        let rest = &self.entries[part][index..];
+        rest.get(rest.partition_point(|e| e.address <= address))
+            .map_or(0, |next| next.address - address)
+    }
+
+    /// Index of the first symbol with the highest address that is not above `address`.
+    fn index_at(&self, address: u64) -> Option<usize> {
+        let located = self.located();
+        let after = located.partition_point(|e| e.address <= address);
+        let found = located.get(after.checked_sub(1)?)?.address;
+        Some(self.located + located[..after].partition_point(|e| e.address < found))
+    }
+
+    /// The symbol that `address` belongs to: the highest that is not above it. Nothing lies
+    /// beyond the last symbol (its size is unknown, and it marks the end of the kernel), unless
+    /// its size is known. Absolute and per-CPU symbols never answer.
+    pub fn lookup(&self, address: u64) -> Option<Symbol<'_>> {
+        let symbol = self.symbol(self.index_at(address)?)?;
+        let last = self.located().last()?.address;
+        let inside = symbol.address < last || address - symbol.address < symbol.size.max(1);
+        inside.then_some(symbol)
+    }
+
+    /// Every name of exactly this address, the best first.
+    pub fn at(&self, address: u64) -> impl Iterator<Item = Symbol<'_>> {
+        let start = self.located + self.located().partition_point(|e| e.address < address);
+        (start..self.entries.len())
+            .take_while(move |&index| self.entries[index].address == address)
+            .filter_map(|index| self.symbol(index))
+    }
+
+    /// The lowest symbol above `address`.
+    pub fn next(&self, address: u64) -> Option<Symbol<'_>> {
+        self.symbol(self.located + self.located().partition_point(|e| e.address <= address))
+    }
+
+    /// The highest symbol below `address`, the best of its names.
+    pub fn prev(&self, address: u64) -> Option<Symbol<'_>> {
+        self.symbol(self.index_at(address.checked_sub(1)?)?)
+    }
+
+    fn name_index(&self) -> &HashTable<u32> {
+        self.by_name.get_or_init(|| {
+            let hash = |&index: &u32| {
+                self.hasher.hash_one(self.text(&self.entries[index as usize]).as_bytes())
+            };
+            let mut table = HashTable::with_capacity(self.entries.len());
+            for index in 0..self.entries.len().try_into().unwrap_or(u32::MAX) {
+                table.insert_unique(hash(&index), index, hash);
+            }
+            table
+        })
+    }
+
+    /// The global symbol of that name, else the lowest local one.
+    pub fn by_name(&self, name: &str) -> Option<Symbol<'_>> {
+        let found = self.indexes_of(name);
+        let global = found.clone().filter(|&i| self.entries[i].kind.is_ascii_uppercase()).min();
+        self.symbol(global.or_else(|| found.min())?)
+    }
+
+    /// Every symbol of that name by address, absolute ones first.
+    pub fn all_by_name(&self, name: &str) -> Vec<Symbol<'_>> {
+        let mut found: Vec<usize> = self.indexes_of(name).collect();
+        found.sort_unstable();
+        found.into_iter().filter_map(|index| self.symbol(index)).collect()
+    }
+
+    fn indexes_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = usize> + Clone + 'a {
+        self.name_index()
+            .iter_hash(self.hasher.hash_one(name.as_bytes()))
+            .map(|&index| index as usize)
+            .filter(move |&index| self.text(&self.entries[index]) == name)
+    }
+
+    /// Every symbol: the absolute and per-CPU ones, then the others, by address.
+    pub fn iter(&self) -> impl Iterator<Item = Symbol<'_>> {
+        (0..self.entries.len()).filter_map(|index| self.symbol(index))
+    }
+
+    /// Every symbol whose name contains `part`.
+    pub fn iter_name_contains<'a>(&'a self, part: &str) -> impl Iterator<Item = Symbol<'a>> {
+        let finder = memchr::memmem::Finder::new(part).into_owned();
+        (0..self.entries.len())
+            .filter(move |&i| finder.find(self.text(&self.entries[i]).as_bytes()).is_some())
+            .filter_map(|index| self.symbol(index))
+    }
+}
