@@ -1,0 +1,259 @@
+//! Loaded modules: `struct module` (include/linux/module.h), their symbols, unwind tables and BTF.
+
+use necropsy_debuginfo::{btf, symbols::Symbols};
+use necropsy_target::{
+    Image, Target,
+    image::{OrcTables, Range},
+};
+
+use crate::{
+    error::{Error, Result},
+    kernel::Kernel,
+    shapes::Shapes,
+};
+
+/// A loaded module.
+#[derive(Debug, Clone)]
+pub struct Module {
+    /// Address of its `struct module`.
+    pub address: u64,
+    /// Its name.
+    pub name: String,
+    /// Where its code begins: what crash prints as TEXT_BASE.
+    pub base: u64,
+    /// Bytes of its core ranges.
+    pub size: u64,
+    /// Every range, code first.
+    pub ranges: Vec<Range>,
+    /// Per-CPU area: offset from a CPU's base, and bytes.
+    pub percpu: Option<(u64, u64)>,
+    /// Its taint bits.
+    pub taints: u64,
+    /// `MODULE_STATE_*`: 0 live, 1 coming, 2 going, 3 unformed.
+    pub state: u64,
+    /// GNU build id, hexadecimal.
+    pub build_id: Option<String>,
+}
+
+/// The largest module that is believed, in bytes.
+const MAX_MODULE: u64 = 1 << 30;
+/// The most symbols of one module that are believed.
+const MAX_SYMBOLS: u64 = 1 << 20;
+
+/// The modules on the list `modules`, newest first as the kernel has them.
+pub(crate) fn list(kernel: &Kernel) -> (Vec<Module>, Option<Error>) {
+    modules_of(kernel.target(), kernel.shapes())
+}
+
+fn modules_of(target: &Target, shapes: &Shapes) -> (Vec<Module>, Option<Error>) {
+    let mut modules = Vec::new();
+    let Some(head) = target.address_of("modules") else {
+        return (modules, Some(Error::no_symbol("modules")));
+    };
+    let link_offset = match shapes.module.list.offset() {
+        Ok(offset) => offset,
+        Err(error) => return (modules, Some(error)),
+    };
+    for link in crate::list::list(target, head) {
+        match link.and_then(|link| read(target, shapes, link.wrapping_sub(link_offset))) {
+            Ok(module) if module.state != MODULE_STATE_UNFORMED => modules.push(module),
+            Ok(_) => {}
+            Err(error) => return (modules, Some(error)),
+        }
+    }
+    (modules, None)
+}
+
+const MODULE_STATE_UNFORMED: u64 = 3;
+
+fn read(target: &Target, shapes: &Shapes, address: u64) -> Result<Module> {
+    let shape = &shapes.module;
+    let mut ranges = Vec::new();
+    let mut size = 0;
+    if let Ok(mem) = shape.mem.address(address) {
+        // Since 6.4: text, data, rodata, ro_after_init, then the same of init.
+        let element = shapes.module_memory.size.ok_or_else(|| Error::no_type("module_memory"))?;
+        let count = shape.mem.size()? / element.max(1);
+        for index in 0..count.min(16) {
+            let at = mem + index * element;
+            let start = shapes.module_memory.base.read(target, at)?;
+            let bytes = shapes.module_memory.size_.read(target, at)?;
+            if start == 0 || bytes == 0 || bytes > MAX_MODULE {
+                continue;
+            }
+            if index < 4 {
+                size += bytes;
+            }
+            let text = index == 0 || index == 4;
+            ranges.push(Range { start, end: start.saturating_add(bytes), text });
+        }
+    } else {
+        for (field, core) in [(&shape.core_layout, true), (&shape.init_layout, false)] {
+            let at = field.address(address)?;
+            let start = shapes.module_layout.base.read(target, at)?;
+            let bytes = shapes.module_layout.size_.read(target, at)?;
+            let text = shapes.module_layout.text_size.read(target, at).unwrap_or(bytes);
+            if start == 0 || bytes == 0 || bytes > MAX_MODULE {
+                continue;
+            }
+            if core {
+                size += bytes;
+            }
+            let text_end = start.saturating_add(text.min(bytes));
+            ranges.push(Range { start, end: text_end, text: true });
+            ranges.push(Range { start: text_end, end: start.saturating_add(bytes), text: false });
+        }
+    }
+    let percpu = (|| {
+        let size = shape.percpu_size.read(target, address).ok()?;
+        let at = shape.percpu.read(target, address).ok()?;
+        (size > 0 && size < MAX_MODULE).then_some((at, size))
+    })();
+    Ok(Module {
+        address,
+        name: shape.name.text(target, address)?,
+        base: ranges.first().map_or(0, |r| r.start),
+        size,
+        ranges,
+        percpu,
+        taints: shape.taints.read(target, address)?,
+        state: shape.state.read(target, address)?,
+        build_id: build_id(target, shapes, address),
+    })
+}
+
+/// The build id that the kernel keeps for backtraces (CONFIG_STACKTRACE_BUILD_ID).
+fn build_id(target: &Target, shapes: &Shapes, address: u64) -> Option<String> {
+    let at = shapes.module.build_id.address(address).ok()?;
+    let len = shapes.module.build_id.size().ok()?.min(64);
+    let bytes = target.read_bytes(at, len).ok()?;
+    bytes.iter().any(|&b| b != 0).then(|| bytes.iter().map(|b| format!("{b:02x}")).collect())
+}
+
+/// Every module as an image with its symbols: the loader that [`Target`] calls when an address or
+/// a name is in no other image.
+pub(crate) fn load_images(target: &Target) -> Vec<Image> {
+    let shapes = Shapes::resolve(target.types());
+    let (modules, _) = modules_of(target, &shapes);
+    modules
+        .iter()
+        .map(|module| {
+            let symbols = symbols(target, &shapes, module).unwrap_or_default();
+            Image::new(
+                module.name.clone(),
+                module.ranges.clone(),
+                symbols,
+                orc_tables(target, &shapes, module),
+            )
+        })
+        .collect()
+}
+
+fn orc_tables(target: &Target, shapes: &Shapes, module: &Module) -> Option<OrcTables> {
+    let shape = &shapes.module;
+    let count = shape.num_orcs.read(target, module.address).ok()?;
+    Some(OrcTables {
+        ip: shape.orc_ip.read(target, module.address).ok()?,
+        entries: shape.orc.read(target, module.address).ok()?,
+        count: (count > 0 && count <= MAX_MODULE / 6).then_some(count)?,
+    })
+}
+
+const SHN_UNDEF: u16 = 0;
+
+fn symbols(target: &Target, shapes: &Shapes, module: &Module) -> Result<Symbols> {
+    let kallsyms = shapes.module.kallsyms.read(target, module.address)?;
+    let count = shapes.mod_kallsyms.num_symtab.read(target, kallsyms)?;
+    if count > MAX_SYMBOLS {
+        return Err(Error::corrupt(format!("module {}: {count} symbols", module.name)));
+    }
+    let symtab = shapes.mod_kallsyms.symtab.read(target, kallsyms)?;
+    let strtab = shapes.mod_kallsyms.strtab.read(target, kallsyms)?;
+    let typetab = shapes.mod_kallsyms.typetab.read(target, kallsyms).ok();
+    // struct elf64_sym is ABI: name u32, info u8, other u8, shndx u16, value u64, size u64.
+    let table = target.read_bytes(symtab, count * 24)?;
+    let mut builder = Symbols::builder();
+    let percpu = module.percpu.map(|(at, size)| at..at.saturating_add(size));
+    for (index, entry) in table.chunks_exact(24).enumerate() {
+        let word = |at: usize, n: usize| {
+            entry[at..at + n].iter().rev().fold(0u64, |value, &byte| value << 8 | u64::from(byte))
+        };
+        let name_at = word(0, 4);
+        let shndx = word(6, 2) as u16;
+        let value = word(8, 8);
+        if name_at == 0 || shndx == SHN_UNDEF || value == 0 {
+            continue;
+        }
+        if !module.ranges.iter().any(|r| r.contains(value))
+            && !percpu.as_ref().is_some_and(|p| p.contains(&value))
+        {
+            continue;
+        }
+        let Ok(name) = target.read_cstr(strtab.wrapping_add(name_at), 512) else { continue };
+        if name.is_empty() {
+            continue;
+        }
+        let kind = typetab
+            .and_then(|at| target.read_u8(at.wrapping_add(index as u64)).ok())
+            .filter(u8::is_ascii_alphabetic)
+            .map_or('?', char::from);
+        builder.push(value, &name, kind, word(16, 8));
+    }
+    Ok(builder.finish())
+}
+
+/// Loads the BTF of every module into the graph: the list `btf_modules` since 5.11.
+pub(crate) fn load_types(kernel: &Kernel) {
+    let target = kernel.target();
+    let shapes = kernel.shapes();
+    let (Some(head), Some(base)) = (target.address_of("btf_modules"), target.btf_base()) else {
+        return;
+    };
+    let Ok(link_offset) = shapes.btf_module.list.offset() else { return };
+    for link in crate::list::list(target, head).map_while(Result::ok) {
+        let entry = link.wrapping_sub(link_offset);
+        let _ = (|| -> Result<()> {
+            let btf = shapes.btf_module.btf.read(target, entry)?;
+            let data = shapes.btf.data.read(target, btf)?;
+            let size = shapes.btf.data_size.read(target, btf)?;
+            let bytes = target.read_bytes(data, size.min(MAX_MODULE))?;
+            btf::load_btf(kernel.types(), &bytes, Some(base))
+                .map_err(|error| Error::corrupt(error.to_string()))?;
+            Ok(())
+        })();
+    }
+}
+
+/// The letters of taint bits, as `/proc/modules` prints them (kernel/panic.c, taint_flags).
+pub fn taint_letters(bits: u64) -> String {
+    TAINTS
+        .iter()
+        .enumerate()
+        .filter(|(bit, _)| bits >> bit & 1 == 1)
+        .map(|(_, (letter, _))| *letter)
+        .collect()
+}
+
+/// Taint flags by bit: the letter when set, and what it means.
+pub const TAINTS: [(char, &str); 20] = [
+    ('P', "proprietary module was loaded"),
+    ('F', "module was force loaded"),
+    ('S', "kernel running on an out of specification system"),
+    ('R', "module was force unloaded"),
+    ('M', "processor reported a machine check exception"),
+    ('B', "bad page referenced or unexpected page flags"),
+    ('U', "taint requested by userspace application"),
+    ('D', "kernel died recently: oops or BUG"),
+    ('A', "ACPI table overridden by user"),
+    ('W', "kernel issued warning"),
+    ('C', "staging driver was loaded"),
+    ('I', "workaround for bug in platform firmware applied"),
+    ('O', "externally-built (out-of-tree) module was loaded"),
+    ('E', "unsigned module was loaded"),
+    ('L', "soft lockup occurred"),
+    ('K', "kernel has been live patched"),
+    ('X', "auxiliary taint, defined by the distribution"),
+    ('T', "kernel was built with the struct randomization plugin"),
+    ('N', "an in-kernel test has been run"),
+    ('J', "userspace used a mutating debug operation in fwctl"),
+];

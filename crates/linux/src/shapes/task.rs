@@ -1,0 +1,75 @@
+//! include/linux/sched.h, include/linux/pid.h, arch/x86/include/asm/switch_to.h
+
+shapes! {
+    /// A task.
+    Task = "task_struct" {
+        state: "__state" | "state",                         // renamed in 5.14
+        exit_state: "exit_state",
+        flags: "flags",
+        pid: "pid",
+        tgid: "tgid",
+        comm: "comm",
+        stack: "stack",
+        cpu: "thread_info.cpu" | "cpu",                     // moved into thread_info in 5.16
+        on_cpu?o: "on_cpu",
+        mm: "mm",
+        active_mm: "active_mm",
+        parent: "parent",
+        real_parent: "real_parent",
+        group_leader: "group_leader",
+        signal: "signal",
+        children: "children",
+        sibling: "sibling",
+        tasks: "tasks",
+        thread_node: "thread_node",
+        pid_link: "pid_links[0].next" | "pid_links[0]",
+        thread_sp: "thread.sp",
+        policy: "policy",
+        prio: "prio",
+        static_prio: "static_prio",
+        rt_priority: "rt_priority",
+        utime: "utime",
+        stime: "stime",
+        start_time: "start_time",                           // ns, monotonic
+        start_boottime?o: "start_boottime" | "real_start_time",
+        last_arrival?o: "sched_info.last_arrival",          // ns of the run queue's clock
+        cred: "cred",
+        nsproxy: "nsproxy",
+        files: "files",
+        fs: "fs",
+        thread_info_flags: "thread_info.flags",
+        ret_stack?o: "ret_stack",
+        nvcsw: "nvcsw",
+        nivcsw: "nivcsw",
+        last_switch_count?o: "last_switch_count",           // hung-task detector
+        last_switch_time?o: "last_switch_time",
+    }
+    /// A process id.
+    Pid = "pid" {
+        tasks: "tasks",
+        level: "level",
+        numbers: "numbers",
+    }
+    /// A PID namespace.
+    PidNamespace = "pid_namespace" {
+        idr: "idr.idr_rt",
+        idr_base?o: "idr.idr_base",
+    }
+    /// What the threads of a process share.
+    Signal = "signal_struct" {
+        thread_head: "thread_head",
+        nr_threads: "nr_threads",
+        rlim: "rlim",
+        leader_pid?o: "pids",
+    }
+    /// What __switch_to_asm leaves on the stack of a task that sleeps.
+    InactiveFrame = "inactive_task_frame" {
+        r15: "r15",
+        r14: "r14",
+        r13: "r13",
+        r12: "r12",
+        bx: "bx",
+        bp: "bp",
+        ret_addr: "ret_addr",
+    }
+}

@@ -1,0 +1,454 @@
+//! Tasks (include/linux/sched.h): where they are found, and what they are.
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+
+use crate::{
+    error::{Error, Result},
+    kernel::Kernel,
+    list::list,
+    xarray,
+};
+
+/// A task, by the address of its `task_struct`. Every value is read when asked for.
+#[derive(Clone, Copy)]
+pub struct Task<'k> {
+    kernel: &'k Kernel,
+    /// Virtual address of the `task_struct`.
+    pub address: u64,
+}
+
+impl std::fmt::Debug for Task<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Task({:x})", self.address)
+    }
+}
+
+/// What a task is doing, in the letters of `ps`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum State {
+    Running,
+    Interruptible,
+    Uninterruptible,
+    Stopped,
+    Traced,
+    Dead,
+    Zombie,
+    WakeKill,
+    Waking,
+    Parked,
+    Idle,
+    New,
+    Unknown,
+}
+
+impl State {
+    /// Two letters, as crash prints them.
+    pub fn letters(self) -> &'static str {
+        match self {
+            State::Running => "RU",
+            State::Interruptible => "IN",
+            State::Uninterruptible => "UN",
+            State::Stopped => "ST",
+            State::Traced => "TR",
+            State::Dead => "DE",
+            State::Zombie => "ZO",
+            State::WakeKill => "SW",
+            State::Waking => "WA",
+            State::Parked => "PA",
+            State::Idle => "ID",
+            State::New => "NE",
+            State::Unknown => "??",
+        }
+    }
+
+    /// From `task_struct.__state` and `.exit_state` (TASK_*, EXIT_* since 4.14).
+    fn from_bits(state: u64, exit_state: u64) -> State {
+        const EXIT_DEAD: u64 = 0x10;
+        const EXIT_ZOMBIE: u64 = 0x20;
+        if exit_state & EXIT_ZOMBIE != 0 {
+            return State::Zombie;
+        }
+        if exit_state & EXIT_DEAD != 0 {
+            return State::Dead;
+        }
+        const UNINTERRUPTIBLE: u64 = 0x2;
+        const NOLOAD: u64 = 0x400;
+        match state & 0xffff {
+            0 => State::Running,
+            s if s & 0x80 != 0 => State::Dead,
+            s if s & 0x40 != 0 => State::Parked,
+            s if s & 0x800 != 0 => State::New,
+            s if s & 0x200 != 0 => State::Waking,
+            s if s & 0x8 != 0 => State::Traced,
+            s if s & 0x4 != 0 => State::Stopped,
+            s if s & UNINTERRUPTIBLE != 0 && s & NOLOAD != 0 => State::Idle,
+            s if s & UNINTERRUPTIBLE != 0 => State::Uninterruptible,
+            s if s & 0x1 != 0 => State::Interruptible,
+            // PREEMPT_RT waits for a sleeping spinlock in a state of its own.
+            s if s & 0x1000 != 0 => State::Uninterruptible,
+            s if s & 0x100 != 0 => State::WakeKill,
+            _ => State::Unknown,
+        }
+    }
+}
+
+/// `PF_KTHREAD`.
+const PF_KTHREAD: u64 = 0x0020_0000;
+
+impl<'k> Task<'k> {
+    /// The kernel it belongs to.
+    pub fn kernel(&self) -> &'k Kernel {
+        self.kernel
+    }
+
+    fn shape(&self) -> &'k crate::shapes::Task {
+        &self.kernel.shapes().task
+    }
+
+    /// The value of a member.
+    ///
+    /// # Errors
+    /// A fault, or the member is missing.
+    pub fn get(&self, field: &crate::shapes::Field) -> Result<u64> {
+        field.read(self.kernel.target(), self.address)
+    }
+
+    /// Thread id.
+    ///
+    /// # Errors
+    /// As [`Task::get`].
+    pub fn pid(&self) -> Result<u64> {
+        self.get(&self.shape().pid)
+    }
+
+    /// Process id.
+    ///
+    /// # Errors
+    /// As [`Task::get`].
+    pub fn tgid(&self) -> Result<u64> {
+        self.get(&self.shape().tgid)
+    }
+
+    /// The command name; bytes that are not printable are escaped.
+    ///
+    /// # Errors
+    /// As [`Task::get`].
+    pub fn comm(&self) -> Result<String> {
+        let text = self.shape().comm.text(self.kernel.target(), self.address)?;
+        Ok(text.chars().flat_map(|c| {
+            let escape = c.is_control();
+            let plain = (!escape).then_some(c);
+            plain.into_iter().chain(escape.then(|| c.escape_default()).into_iter().flatten())
+        }).collect())
+    }
+
+    /// What it is doing.
+    ///
+    /// # Errors
+    /// As [`Task::get`].
+    pub fn state(&self) -> Result<State> {
+        let state = self.get(&self.shape().state)?;
+        let exit_state = self.get(&self.shape().exit_state)?;
+        Ok(State::from_bits(state, exit_state))
+    }
+
+    /// The CPU it runs or last ran on.
+    ///
+    /// # Errors
+    /// As [`Task::get`].
+    pub fn cpu(&self) -> Result<u32> {
+        Ok(self.get(&self.shape().cpu)? as u32)
+    }
+
+    /// Its parent's pid, as crash's PPID: of `parent`, a tracer included.
+    ///
+    /// # Errors
+    /// As [`Task::get`].
+    pub fn ppid(&self) -> Result<u64> {
+        self.parent()?.pid()
+    }
+
+    /// Its parent.
+    ///
+    /// # Errors
+    /// As [`Task::get`].
+    pub fn parent(&self) -> Result<Task<'k>> {
+        Ok(Task { kernel: self.kernel, address: self.get(&self.shape().parent)? })
+    }
+
+    /// The leader of its thread group.
+    ///
+    /// # Errors
+    /// As [`Task::get`].
+    pub fn group_leader(&self) -> Result<Task<'k>> {
+        Ok(Task { kernel: self.kernel, address: self.get(&self.shape().group_leader)? })
+    }
+
+    /// Its `mm_struct`, `None` for a kernel thread.
+    ///
+    /// # Errors
+    /// As [`Task::get`].
+    pub fn mm(&self) -> Result<Option<u64>> {
+        Ok(Some(self.get(&self.shape().mm)?).filter(|&mm| mm != 0))
+    }
+
+    /// Whether it is a kernel thread.
+    ///
+    /// # Errors
+    /// As [`Task::get`].
+    pub fn is_kernel_thread(&self) -> Result<bool> {
+        Ok(self.get(&self.shape().flags)? & PF_KTHREAD != 0)
+    }
+
+    /// Lowest address of its kernel stack.
+    ///
+    /// # Errors
+    /// As [`Task::get`].
+    pub fn stack(&self) -> Result<u64> {
+        self.get(&self.shape().stack)
+    }
+
+    /// Virtual size in kilobytes; 0 without an address space.
+    ///
+    /// # Errors
+    /// As [`Task::get`].
+    pub fn vsz_kb(&self) -> Result<u64> {
+        let Some(mm) = self.mm()? else { return Ok(0) };
+        let pages = self.kernel.shapes().mm.total_vm.read(self.kernel.target(), mm)?;
+        Ok(pages.wrapping_mul(4))
+    }
+
+    /// Resident memory in kilobytes; 0 without an address space.
+    ///
+    /// # Errors
+    /// As [`Task::get`].
+    pub fn rss_kb(&self) -> Result<u64> {
+        let Some(mm) = self.mm()? else { return Ok(0) };
+        let kernel = self.kernel;
+        let target = kernel.target();
+        let mut pages = 0i64;
+        // MM_FILEPAGES, MM_ANONPAGES, MM_SHMEMPAGES; 2 is swap.
+        for counter in [0u64, 1, 3] {
+            pages += if let Ok(counts) = kernel.shapes().mm.rss_count.address(mm) {
+                target.read_u64(counts + counter * 8)? as i64
+            } else {
+                let shape = &kernel.shapes().percpu_counter;
+                let size = shape.size.ok_or_else(|| Error::no_type("percpu_counter"))?;
+                let at = kernel.shapes().mm.rss_stat.address(mm)? + counter * size;
+                let mut sum = shape.count.read_signed(target, at)?;
+                if let Ok(per_cpu) = shape.counters.read(target, at) {
+                    for offset in kernel.per_cpu_offsets() {
+                        let part = target.read_u32(per_cpu.wrapping_add(*offset)).unwrap_or(0);
+                        sum += i64::from(part as i32);
+                    }
+                }
+                sum
+            };
+        }
+        Ok(pages.max(0) as u64 * 4)
+    }
+
+    /// When it last got a CPU, in ns of the scheduler's clock.
+    ///
+    /// # Errors
+    /// As [`Task::get`].
+    pub fn last_run_ns(&self) -> Result<u64> {
+        self.get(&self.shape().last_arrival)
+    }
+}
+
+/// Every task that was found, and what went wrong on the way.
+#[derive(Debug)]
+pub struct Tasks<'k> {
+    /// By pid, the idle tasks of the CPUs first, in CPU order.
+    pub tasks: Vec<Task<'k>>,
+    /// What could not be read or does not agree.
+    pub errors: Vec<Error>,
+}
+
+impl Kernel {
+    /// The task at an address.
+    pub fn task_at(&self, address: u64) -> Task<'_> {
+        Task { kernel: self, address }
+    }
+
+    /// The `struct pid`s of the initial namespace, by number.
+    fn pids(&self) -> Result<(Vec<(u64, u64)>, Vec<Error>)> {
+        let namespace = self.symbol("init_pid_ns")?;
+        let idr = self.shapes().pid_namespace.idr.address(namespace)?;
+        let base =
+            self.shapes().pid_namespace.idr_base.read(self.target(), namespace).unwrap_or(0);
+        let mut pids = Vec::new();
+        let mut errors = Vec::new();
+        xarray::for_each(
+            self,
+            idr,
+            &mut |index, entry| pids.push((index.wrapping_add(base), entry)),
+            &mut |error| errors.push(error),
+        )?;
+        Ok((pids, errors))
+    }
+
+    /// The task of a `struct pid`, `None` when no thread has that number any more.
+    fn task_of_pid(&self, pid: u64) -> Result<Option<Task<'_>>> {
+        let shapes = self.shapes();
+        // pid.tasks[PIDTYPE_PID].first links task_struct.pid_links[PIDTYPE_PID].
+        let first = self.target().read_u64(shapes.pid.tasks.address(pid)?)?;
+        if first == 0 {
+            return Ok(None);
+        }
+        Ok(Some(self.task_at(first.wrapping_sub(shapes.task.pid_link.offset()?))))
+    }
+
+    /// The task with that pid in the initial namespace.
+    ///
+    /// # Errors
+    /// When the table of pids cannot be read.
+    pub fn task_by_pid(&self, pid: u64) -> Result<Option<Task<'_>>> {
+        if pid == 0 {
+            return Ok(self.idle_task(0).ok());
+        }
+        let (pids, _) = self.pids()?;
+        for (number, entry) in pids {
+            if number == pid {
+                return self.task_of_pid(entry);
+            }
+        }
+        // A damaged tree of pids must not hide a task that the list still has.
+        Ok(self.tasks().tasks.into_iter().find(|t| t.pid() == Ok(pid)))
+    }
+
+    /// The task that a CPU runs (`rq.curr`).
+    ///
+    /// # Errors
+    /// A fault, or a missing symbol.
+    pub fn current_task(&self, cpu: u32) -> Result<Task<'_>> {
+        let rq = self.runqueue(cpu)?;
+        Ok(self.task_at(self.shapes().rq.curr.read(self.target(), rq)?))
+    }
+
+    /// The idle task of a CPU.
+    ///
+    /// # Errors
+    /// A fault, or a missing symbol.
+    pub fn idle_task(&self, cpu: u32) -> Result<Task<'_>> {
+        let rq = self.runqueue(cpu)?;
+        Ok(self.task_at(self.shapes().rq.idle.read(self.target(), rq)?))
+    }
+
+    /// How many tasks there are, idle tasks included, without reading one.
+    pub fn task_count(&self) -> usize {
+        let idle = self.online_cpus().len();
+        match self.pids() {
+            Ok((pids, errors)) if errors.is_empty() => {
+                let live = pids
+                    .par_iter()
+                    .filter(|(_, pid)| matches!(self.task_of_pid(*pid), Ok(Some(_))))
+                    .count();
+                idle + live
+            }
+            _ => self.tasks().tasks.len(),
+        }
+    }
+
+    /// Every task: the pid table and, where it has gaps, the task list, plus the idle tasks.
+    pub fn tasks(&self) -> Tasks<'_> {
+        let mut errors = Vec::new();
+        let mut tasks: Vec<Task<'_>> = Vec::new();
+        for cpu in self.online_cpus() {
+            match self.idle_task(cpu) {
+                Ok(task) => tasks.push(task),
+                Err(error) => errors.push(error),
+            }
+        }
+        let idle = tasks.len();
+        match self.pids() {
+            Ok((pids, faults)) => {
+                errors.extend(faults);
+                let found: Vec<Result<Option<Task<'_>>>> =
+                    pids.par_iter().map(|(_, pid)| self.task_of_pid(*pid)).collect();
+                for task in found {
+                    match task {
+                        Ok(Some(task)) => tasks.push(task),
+                        Ok(None) => {}
+                        Err(error) => errors.push(error),
+                    }
+                }
+            }
+            Err(error) => errors.push(error),
+        }
+        if !errors.is_empty() || tasks.len() == idle {
+            // The pid table is damaged: the list of processes and their threads fills the gaps.
+            let mut known: HashMap<u64, ()> = tasks.iter().map(|t| (t.address, ())).collect();
+            for task in self.listed_tasks(&mut errors) {
+                if known.insert(task.address, ()).is_none() {
+                    tasks.push(task);
+                }
+            }
+            tasks[idle..].sort_by_key(|t| t.pid().unwrap_or(u64::MAX));
+        }
+        Tasks { tasks, errors }
+    }
+
+    /// Processes on `init_task.tasks`, each with its threads.
+    fn listed_tasks(&self, errors: &mut Vec<Error>) -> Vec<Task<'_>> {
+        let shapes = self.shapes();
+        let mut found = Vec::new();
+        let walk = || -> Result<(u64, u64, u64)> {
+            Ok((
+                self.symbol("init_task")?,
+                shapes.task.tasks.offset()?,
+                shapes.task.thread_node.offset()?,
+            ))
+        };
+        let (init, tasks, thread_node) = match walk() {
+            Ok(offsets) => offsets,
+            Err(error) => {
+                errors.push(error);
+                return found;
+            }
+        };
+        for link in list(self.target(), init + tasks) {
+            match link {
+                Ok(link) => found.push(self.task_at(link.wrapping_sub(tasks))),
+                Err(error) => errors.push(error),
+            }
+        }
+        let leaders = found.clone();
+        for leader in leaders {
+            let threads = leader.get(&shapes.task.signal).and_then(|signal| {
+                Ok(list(self.target(), shapes.signal.thread_head.address(signal)?))
+            });
+            let Ok(threads) = threads else { continue };
+            for link in threads {
+                match link {
+                    Ok(link) if link.wrapping_sub(thread_node) != leader.address => {
+                        found.push(self.task_at(link.wrapping_sub(thread_node)));
+                    }
+                    Ok(_) => {}
+                    Err(error) => errors.push(error),
+                }
+            }
+        }
+        found
+    }
+
+    /// Whether an address is that of a task's `task_struct`: it is found again by its pid.
+    pub fn is_task(&self, address: u64) -> bool {
+        let task = self.task_at(address);
+        let Ok(pid) = task.pid() else { return false };
+        if pid == 0 {
+            return self
+                .possible_cpus()
+                .into_iter()
+                .any(|cpu| self.idle_task(cpu).is_ok_and(|t| t.address == address));
+        }
+        match self.task_by_pid(pid) {
+            Ok(Some(found)) => found.address == address,
+            _ => false,
+        }
+    }
+}

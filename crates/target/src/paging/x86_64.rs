@@ -1,0 +1,64 @@
+//! x86_64: 4 or 5 levels of 512 entries (Intel SDM 3A, 4.5; arch/x86/include/asm/pgtable_types.h).
+
+use necropsy_dump::Reason;
+
+use super::{Mapping, ReadEntry, Walk};
+
+const PRESENT: u64 = 1 << 0;
+const PAGE_SIZE: u64 = 1 << 7;
+/// Set instead of `PRESENT` in a PROT_NONE entry (_PAGE_PROTNONE = _PAGE_GLOBAL): the frame is valid.
+const PROT_NONE: u64 = 1 << 8;
+const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+
+pub(super) fn walk(levels: u8, mask: u64, root: u64, address: u64, read: ReadEntry<'_>) -> Walk {
+    let mut walk = Walk::new();
+    let bits = 12 + 9 * u32::from(levels);
+    let high = (address as i64) >> (bits - 1);
+    if high != 0 && high != -1 {
+        return walk;
+    }
+    let mut table = root & ADDRESS & !mask;
+    for level in (1..=levels).rev() {
+        let shift = 12 + 9 * u32::from(level - 1);
+        let entry = table + ((address >> shift) & 0x1ff) * 8;
+        let Ok(value) = read(entry, 8) else {
+            walk.end = Err(Reason::NoTable { level });
+            return walk;
+        };
+        walk.push(level, entry, value);
+        let value = value & !mask;
+        if value & PRESENT == 0 {
+            if !(level == 1 && value & PROT_NONE != 0) {
+                walk.end = Err(absent(level, value));
+                return walk;
+            }
+        }
+        let large = matches!(level, 2 | 3) && value & PAGE_SIZE != 0;
+        if level == 1 || large {
+            let size = 1u64 << shift;
+            let mut base = value & ADDRESS & !(size - 1);
+            if value & PRESENT == 0 {
+                // L1TF: the frame of a non-present entry is stored inverted; bit 51 tells.
+                if value & (1 << 51) != 0 {
+                    base = !value & ADDRESS & !(size - 1);
+                }
+            }
+            walk.end =
+                Ok(Mapping { physical: base | (address & (size - 1)), page_size: size, entry: value });
+            return walk;
+        }
+        table = value & ADDRESS;
+    }
+    walk
+}
+
+/// A non-present leaf that is not zero holds a swap entry (arch/x86/include/asm/pgtable_64.h):
+/// type in bits 59-63, offset inverted in bits 14-57.
+fn absent(level: u8, value: u64) -> Reason {
+    if level == 1 && value != 0 {
+        let offset = (!value << 5) >> (5 + 14);
+        Reason::Swapped { device: (value >> 59) as u8, offset }
+    } else {
+        Reason::NotMapped { level }
+    }
+}

@@ -1,0 +1,147 @@
+//! One step by the kernel's ORC table (arch/x86/kernel/unwind_orc.c).
+
+use necropsy_debuginfo::orc::{OrcEntry, OrcKind, OrcReg};
+use necropsy_dump::{Fault, Read};
+
+use super::{FoundBy, Frame};
+use crate::{
+    Target,
+    regs::{PT_REGS_SIZE, Reg, Regs},
+};
+
+pub(super) enum Step {
+    Frame(Frame),
+    /// User registers, saved at this stack address.
+    User(u64, Regs),
+    End,
+    Fault(Fault),
+    Unknown,
+}
+
+/// Offset of RIP in `struct pt_regs`.
+const PT_REGS_IP: u64 = 128;
+
+pub(super) fn step(target: &Target, frame: &Frame) -> Step {
+    let pc = frame.lookup_pc();
+    let entry = target.image_at(pc).and_then(|image| image.orc(target)?.lookup(pc));
+    let entry = match entry {
+        Some(entry) => entry,
+        // A call through a bad pointer: nothing ran at pc, the return address is on top.
+        None if frame.interrupted && !target.is_text(frame.pc) => {
+            return match target.read_u64(frame.sp) {
+                Ok(pc) if target.is_text(pc) => Step::Frame(caller(frame, pc, frame.sp, frame.sp + 8)),
+                Ok(_) => Step::Unknown,
+                Err(fault) => Step::Fault(fault),
+            };
+        }
+        None => return Step::Unknown,
+    };
+    match entry.kind {
+        OrcKind::Undefined => Step::Unknown,
+        OrcKind::EndOfStack => Step::End,
+        _ => evaluate(target, frame, &entry).unwrap_or_else(Step::Fault),
+    }
+}
+
+fn caller(frame: &Frame, pc: u64, slot: u64, sp: u64) -> Frame {
+    let mut regs = Regs::new();
+    regs.set(Reg::Rip, pc);
+    regs.set(Reg::Rsp, sp);
+    regs.put(Reg::Rbp, frame.regs.get(Reg::Rbp));
+    Frame {
+        pc,
+        sp,
+        slot,
+        found_by: FoundBy::Orc,
+        interrupted: false,
+        regs,
+        saved_regs: false,
+        stack: None,
+    }
+}
+
+fn evaluate(target: &Target, frame: &Frame, entry: &OrcEntry) -> Read<Step> {
+    let reg = |reg| frame.regs.get(reg);
+    let offset = i64::from(entry.sp_offset) as u64;
+    let base = match entry.sp_reg {
+        OrcReg::Sp => Some(frame.sp.wrapping_add(offset)),
+        OrcReg::Bp => reg(Reg::Rbp).map(|bp| bp.wrapping_add(offset)),
+        OrcReg::BpIndirect => match reg(Reg::Rbp) {
+            Some(bp) => Some(target.read_u64(bp.wrapping_add(offset))?),
+            None => None,
+        },
+        OrcReg::SpIndirect => Some(target.read_u64(frame.sp)?.wrapping_add(offset)),
+        OrcReg::Di => reg(Reg::Rdi),
+        OrcReg::Dx => reg(Reg::Rdx),
+        OrcReg::R10 => reg(Reg::R10),
+        OrcReg::R13 => reg(Reg::R13),
+        OrcReg::Ax => reg(Reg::Rax),
+        OrcReg::Undefined | OrcReg::PrevSp => None,
+    };
+    let Some(sp) = base else { return Ok(Step::Unknown) };
+    let mut next = match entry.kind {
+        OrcKind::Call => {
+            let slot = sp.wrapping_sub(8);
+            let pc = target.read_u64(slot)?;
+            caller(frame, pc, slot, sp)
+        }
+        OrcKind::Regs => {
+            let bytes = target.read_array::<{ PT_REGS_SIZE as usize }>(sp)?;
+            match saved(Regs::from_pt_regs(&bytes), sp, PT_REGS_IP) {
+                Ok(next) => next,
+                Err(step) => return Ok(step),
+            }
+        }
+        OrcKind::RegsPartial => {
+            let bytes = target.read_array::<40>(sp)?;
+            match saved(Regs::from_iret_frame(&bytes), sp, 0) {
+                Ok(mut next) => {
+                    // The entry code has saved the others elsewhere; these it has not touched.
+                    for kept in [Reg::R10, Reg::R13, Reg::Rdi, Reg::Rdx] {
+                        next.regs.put(kept, frame.regs.get(kept));
+                    }
+                    next.regs.put(Reg::Rbp, frame.regs.get(Reg::Rbp));
+                    next.saved_regs = false;
+                    next
+                }
+                Err(step) => return Ok(step),
+            }
+        }
+        OrcKind::Undefined | OrcKind::EndOfStack => return Ok(Step::Unknown),
+    };
+    let at = |base: u64| target.read_u64(base.wrapping_add(i64::from(entry.bp_offset) as u64));
+    match entry.bp_reg {
+        OrcReg::PrevSp => next.regs.put(Reg::Rbp, at(sp).ok()),
+        OrcReg::Bp => {
+            next.regs.put(Reg::Rbp, reg(Reg::Rbp).and_then(|bp| at(bp).ok()));
+        }
+        _ => {}
+    }
+    next.interrupted = entry.signal || next.saved_regs;
+    // The kernel returns to text; anything else says that the table led astray.
+    if !next.interrupted && !target.is_text(next.pc) {
+        return Ok(Step::Unknown);
+    }
+    Ok(Step::Frame(next))
+}
+
+/// A frame from registers saved at stack address `at`, or the step that ends the trace.
+fn saved(regs: Option<Regs>, at: u64, ip: u64) -> Result<Frame, Step> {
+    let Some(regs) = regs.filter(Regs::plausible) else { return Err(Step::Unknown) };
+    if regs.user_mode() {
+        return Err(Step::User(at, regs));
+    }
+    let (Some(pc), Some(sp)) = (regs.get(Reg::Rip), regs.get(Reg::Rsp)) else {
+        return Err(Step::Unknown);
+    };
+    Ok(Frame {
+        pc,
+        sp,
+        slot: at.wrapping_add(ip),
+        found_by: FoundBy::Registers,
+        interrupted: true,
+        regs,
+        saved_regs: true,
+        stack: None,
+    })
+}

@@ -1,0 +1,62 @@
+//! Fallbacks: the frame pointer, and the search for return addresses.
+
+use super::{FoundBy, Frame, Stack};
+use crate::{
+    Target,
+    regs::{Reg, Regs},
+};
+
+fn frame(pc: u64, slot: u64, bp: Option<u64>, found_by: FoundBy) -> Frame {
+    let mut regs = Regs::new();
+    regs.set(Reg::Rip, pc);
+    regs.set(Reg::Rsp, slot + 8);
+    regs.put(Reg::Rbp, bp);
+    Frame {
+        pc,
+        sp: slot + 8,
+        slot,
+        found_by,
+        interrupted: false,
+        regs,
+        saved_regs: false,
+        stack: None,
+    }
+}
+
+/// The caller by the frame pointer: `[bp]` is the caller's bp, `[bp + 8]` the return address.
+pub(super) fn frame_pointer(target: &Target, at: &Frame, stack: Option<&Stack>) -> Option<Frame> {
+    let stack = stack?;
+    let bp = at.regs.get(Reg::Rbp)?;
+    if bp % 8 != 0 || bp < at.sp || bp + 16 > stack.end {
+        return None;
+    }
+    let next = target.read_u64(bp).ok()?;
+    let pc = target.read_u64(bp + 8).ok()?;
+    (follows_call(target, pc)).then(|| frame(pc, bp + 8, Some(next), FoundBy::FramePointer))
+}
+
+/// The next word above `sp` that follows a call instruction.
+pub(super) fn scan(target: &Target, at: &Frame, stack: Option<&Stack>) -> Option<Frame> {
+    let stack = stack?;
+    let mut slot = at.sp.max(stack.start).next_multiple_of(8);
+    while slot + 8 <= stack.end {
+        if let Ok(word) = target.read_u64(slot) {
+            if follows_call(target, word) {
+                return Some(frame(word, slot, None, FoundBy::Scan));
+            }
+        }
+        slot += 8;
+    }
+    None
+}
+
+/// Whether the instruction before `pc` could be a call: `e8 rel32`, or `ff /2` in its
+/// lengths.
+pub fn follows_call(target: &Target, pc: u64) -> bool {
+    if !target.is_text(pc) {
+        return false;
+    }
+    let Ok(before) = target.read_array::<7>(pc.wrapping_sub(7)) else { return false };
+    let indirect = |at: usize| before[at] == 0xff && before[at + 1] & 0x38 == 0x10;
+    before[2] == 0xe8 || [0, 1, 3, 4, 5].into_iter().any(indirect)
+}
