@@ -50,12 +50,8 @@ impl Disassembler {
             }
             None => self.formatter.format_all_operands(&decoded, &mut operands),
         }
-        rules::apply(
-            &decoded,
-            &bytes[prefix::length(self.arch, bytes)..],
-            &mut mnemonic,
-            &mut operands,
-        );
+        let opcode = &bytes[prefix::length(self.arch, bytes)..];
+        rules::apply(self.arch, &decoded, opcode, &mut mnemonic, &mut operands);
         let prefixes = prefix::printed(self.arch, &decoded, bytes);
         if !prefixes.is_empty() {
             mnemonic = format!("{} {mnemonic}", prefixes.join(" "));

@@ -92,13 +92,30 @@ fn same(arch: Arch, decoded: &Instruction, bytes: &[u8]) -> bool {
         })
 }
 
-/// The segment that is added to memory operands: in 64-bit mode only `fs` and `gs` are.
+/// The segment that memory operands show: in 64-bit mode only `fs` and `gs` do.
 fn segment(arch: Arch, decoded: &Instruction) -> Register {
-    let segment = decoded.memory_segment();
-    if arch == Arch::X86_64 && !matches!(segment, Register::FS | Register::GS) {
+    let has_memory = decoded.op_kinds().any(|kind| {
+        matches!(
+            kind,
+            OpKind::Memory
+                | OpKind::MemorySegSI
+                | OpKind::MemorySegESI
+                | OpKind::MemorySegRSI
+                | OpKind::MemorySegDI
+                | OpKind::MemorySegEDI
+                | OpKind::MemorySegRDI
+        )
+    });
+    if !has_memory {
         return Register::None;
     }
-    segment
+    if arch == Arch::I386 {
+        return decoded.segment_prefix();
+    }
+    match decoded.memory_segment() {
+        segment @ (Register::FS | Register::GS) => segment,
+        _ => Register::None,
+    }
 }
 
 fn legacy_word(arch: Arch, decoded: &Instruction, byte: u8) -> &'static str {
