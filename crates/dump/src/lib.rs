@@ -1,7 +1,42 @@
 //! Kernel crash dump formats behind one trait: read physical memory, or say why not.
 
+mod arch;
+mod bytes;
+mod cache;
+mod codec;
+mod dump;
+mod elf;
+mod error;
 mod fault;
+mod flattened;
+mod format;
+mod image;
+mod kdump;
+mod lkcd;
+mod map;
 mod memory;
+mod meta;
+mod note;
+mod open;
+mod prstatus;
+mod qemu;
+mod raw;
+mod sadump;
+mod search;
+mod unpack;
+mod vmcoreinfo;
 
+pub use arch::Arch;
+pub use codec::Compression;
+pub use dump::Dump;
+pub use error::OpenError;
 pub use fault::{Fault, Read, Reason, Space};
+pub use format::{Format, FormatKind, Share};
 pub use memory::{Page, PhysicalMemory, Presence};
+pub use meta::{Completeness, CrashTime, FileInfo, Header, LoadSegment, Truncation, Uts};
+pub use note::Note;
+pub use open::{OpenOptions, Progress, is_dump};
+pub use prstatus::PrStatus;
+pub use qemu::{QemuCpuState, Segment};
+pub use search::{find_vmcoreinfo, search_bytes};
+pub use vmcoreinfo::VmCoreInfo;

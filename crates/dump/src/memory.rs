@@ -60,6 +60,12 @@ pub trait PhysicalMemory: Send + Sync {
     /// `while let Some((first, end)) = memory.stored_run(at) { …; at = end }`.
     fn stored_run(&self, from: u64) -> Option<(u64, u64)>;
 
+    /// The next run of frames that the machine had, stored or not, that ends after `from`; like
+    /// [`stored_run`](Self::stored_run), which it equals where the format does not know more.
+    fn memory_run(&self, from: u64) -> Option<(u64, u64)> {
+        self.stored_run(from)
+    }
+
     /// Fills `buf` with physical memory from `address` on.
     ///
     /// # Errors

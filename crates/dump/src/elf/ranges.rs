@@ -1,0 +1,164 @@
+//! Which physical addresses an ELF core holds, and where.
+
+use std::collections::BTreeMap;
+
+use super::header::Program;
+
+/// Physical addresses `start..end` lie at `offset` of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
+    pub(crate) offset: u64,
+}
+
+/// The segments, put in order and without overlap.
+#[derive(Debug)]
+pub(crate) struct Ranges {
+    /// Disjoint, ascending.
+    stored: Vec<Stored>,
+    /// Beyond a segment's file size: disjoint, ascending `(start, end)` addresses.
+    left_out: Vec<(u64, u64)>,
+    /// Frames that can be read: disjoint, ascending `(first, end)`.
+    runs: Vec<(u64, u64)>,
+    max_pfn: u64,
+}
+
+impl Ranges {
+    /// Of segments that overlap the first in the file counts: /proc/vmcore maps some frames twice,
+    /// with the same content. Segments that end beyond the address space are impossible.
+    pub(crate) fn new(loads: &[Program], file_len: u64, page_size: u64) -> Self {
+        let mut by_start = BTreeMap::new();
+        let mut left_out = Vec::new();
+        let mut top = 0;
+        for load in loads {
+            let start = load.physical_address;
+            let memory_size = load.memory_size.max(load.file_size);
+            let Some(end) = start.checked_add(memory_size) else { continue };
+            if load.offset.checked_add(load.file_size).is_none() {
+                continue;
+            }
+            let stored_end = start + load.file_size;
+            add(&mut by_start, Stored { start, end: stored_end, offset: load.offset });
+            if stored_end < end {
+                left_out.push((stored_end, end));
+            }
+            top = top.max(end);
+        }
+        let mut stored: Vec<Stored> = Vec::new();
+        for piece in by_start.into_values() {
+            match stored.last_mut() {
+                Some(last)
+                    if last.end == piece.start
+                        && last.offset + (last.end - last.start) == piece.offset =>
+                {
+                    last.end = piece.end;
+                }
+                _ => stored.push(piece),
+            }
+        }
+        left_out.sort_unstable();
+        let left_out = merged(left_out.into_iter());
+        let runs = merged(stored.iter().filter_map(|piece| {
+            let there = file_len.saturating_sub(piece.offset).min(piece.end - piece.start);
+            let end = piece.start + there;
+            // A page that the file's end cuts through cannot be read.
+            let end_pfn = if end < piece.end { end / page_size } else { end.div_ceil(page_size) };
+            let first_pfn = piece.start / page_size;
+            (there > 0 && first_pfn < end_pfn).then_some((first_pfn, end_pfn))
+        }));
+        Ranges { stored, left_out, runs, max_pfn: top.div_ceil(page_size) }
+    }
+
+    /// The stored pieces that have a byte of `start..end`.
+    pub(crate) fn within(&self, start: u64, end: u64) -> &[Stored] {
+        let first = self.stored.partition_point(|piece| piece.end <= start);
+        let count = self.stored[first..].iter().take_while(|piece| piece.start < end).count();
+        &self.stored[first..first + count]
+    }
+
+    /// Whether a segment has this address in memory, but not in the file.
+    pub(crate) fn is_left_out(&self, address: u64) -> bool {
+        let index = self.left_out.partition_point(|&(_, end)| end <= address);
+        self.left_out.get(index).is_some_and(|&(start, _)| start <= address)
+    }
+
+    /// The run of readable frames that holds `pfn`, or the next one.
+    pub(crate) fn run_at(&self, pfn: u64) -> Option<(u64, u64)> {
+        self.runs.get(self.runs.partition_point(|&(_, end)| end <= pfn)).copied()
+    }
+
+    pub(crate) fn max_pfn(&self) -> u64 {
+        self.max_pfn
+    }
+}
+
+/// Adds what is not there yet of `new`.
+fn add(by_start: &mut BTreeMap<u64, Stored>, mut new: Stored) {
+    if let Some((_, before)) = by_start.range(..=new.start).next_back()
+        && before.end > new.start
+    {
+        let skip = before.end.min(new.end) - new.start;
+        new.start += skip;
+        new.offset += skip;
+    }
+    let mut gaps = Vec::new();
+    for (_, old) in by_start.range(new.start..new.end) {
+        gaps.push(Stored { end: old.start, ..new });
+        let skip = old.end.min(new.end) - new.start;
+        new.start += skip;
+        new.offset += skip;
+    }
+    gaps.push(new);
+    let gaps = gaps.into_iter().filter(|gap| gap.start < gap.end);
+    by_start.extend(gaps.map(|gap| (gap.start, gap)));
+}
+
+/// Ranges in ascending order of their start, with those that touch made one.
+fn merged(ranges: impl Iterator<Item = (u64, u64)>) -> Vec<(u64, u64)> {
+    let mut out: Vec<(u64, u64)> = Vec::new();
+    for (first, end) in ranges {
+        match out.last_mut() {
+            Some(last) if last.1 >= first => last.1 = last.1.max(end),
+            _ => out.push((first, end)),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(physical_address: u64, file_size: u64, memory_size: u64, offset: u64) -> Program {
+        Program { kind: 1, offset, virtual_address: 0, physical_address, file_size, memory_size }
+    }
+
+    #[test]
+    fn overlaps_keep_the_first() {
+        let loads = [
+            load(0x2000, 0x1000, 0x1000, 0x10000),
+            load(0x1000, 0x3000, 0x5000, 0x20000),
+            load(u64::MAX, 0x1000, 0x1000, 0),
+        ];
+        let ranges = Ranges::new(&loads, 1 << 20, 4096);
+        let all = ranges.within(0, u64::MAX);
+        let flat: Vec<_> = all.iter().map(|p| (p.start, p.end, p.offset)).collect();
+        assert_eq!(
+            flat,
+            [(0x1000, 0x2000, 0x20000), (0x2000, 0x3000, 0x10000), (0x3000, 0x4000, 0x22000)]
+        );
+        assert_eq!(ranges.run_at(0), Some((1, 4)));
+        assert_eq!(ranges.run_at(4), None);
+        assert!(ranges.is_left_out(0x4000) && ranges.is_left_out(0x5fff));
+        assert!(!ranges.is_left_out(0x6000) && !ranges.is_left_out(0x3fff));
+        assert_eq!(ranges.max_pfn(), 6);
+    }
+
+    #[test]
+    fn the_end_of_the_file_cuts_runs() {
+        let ranges = Ranges::new(&[load(0, 0x4000, 0x4000, 0x1000)], 0x3800, 4096);
+        assert_eq!(ranges.run_at(0), Some((0, 2)));
+        assert_eq!(ranges.run_at(2), None);
+    }
+}

@@ -1,0 +1,175 @@
+//! Flattened files (`makedumpfile -F`): a stream of `(offset, size, data)` records, written where
+//! the output cannot seek. Read in place through an index of the rearranged content.
+
+use std::{collections::BTreeMap, io};
+
+use crate::bytes::Fields;
+
+const SIGNATURE: &[u8; 16] = b"makedumpfile\0\0\0\0";
+/// Where the records begin.
+const HEADER_SIZE: usize = 4096;
+/// Records are written through a cache of pages: very many tiny ones are not makedumpfile's, and
+/// an index of them would outgrow the file.
+const BYTES_PER_RECORD: usize = 128;
+const FEW_RECORDS: usize = 4096;
+
+pub(crate) fn is_flattened(file: &[u8]) -> bool {
+    file.starts_with(SIGNATURE)
+}
+
+/// A piece of content and where it lies in the file, all in bytes.
+#[derive(Debug, Clone, Copy)]
+struct Piece {
+    offset: u64,
+    len: u64,
+    at: u64,
+}
+
+/// Where each piece of the rearranged content lies.
+#[derive(Debug)]
+pub(crate) struct Index {
+    /// Disjoint, in ascending order of `offset`.
+    pieces: Vec<Piece>,
+    /// Size of the content in bytes.
+    pub(crate) len: u64,
+    /// Whether the stream's end mark was seen.
+    pub(crate) complete: bool,
+}
+
+impl Index {
+    /// Walks the records once.
+    ///
+    /// # Errors
+    /// `InvalidData` for another type or version of stream, or an absurd number of records.
+    pub(crate) fn build(file: &[u8]) -> io::Result<Self> {
+        let fields = Fields::new(file, true);
+        if (fields.u64(16), fields.u64(24)) != (Some(1), Some(1)) {
+            return Err(invalid("flattened file of a type or version other than 1"));
+        }
+        let mut pieces = BTreeMap::new();
+        let mut at = HEADER_SIZE;
+        let mut complete = false;
+        while let (Some(offset), Some(size)) = (fields.u64(at), fields.u64(at + 8)) {
+            if offset as i64 == -1 && size as i64 == -1 {
+                complete = true;
+                break;
+            }
+            let data = at + 16;
+            let there = size.min((file.len() - data) as u64);
+            if (offset as i64) < 0 || size == 0 || offset.checked_add(size).is_none() {
+                break;
+            }
+            if there > 0 {
+                insert(&mut pieces, Piece { offset, len: there, at: data as u64 });
+            }
+            if pieces.len() > file.len() / BYTES_PER_RECORD + FEW_RECORDS {
+                return Err(invalid("flattened file with an absurd number of records"));
+            }
+            at = data + there as usize;
+        }
+        complete |= at == file.len();
+        let pieces: Vec<Piece> = pieces.into_values().collect();
+        let len = pieces.last().map_or(0, |piece| piece.offset + piece.len);
+        Ok(Index { pieces, len, complete })
+    }
+
+    /// The piece that holds `offset`, or the first one after it.
+    fn find(&self, offset: u64) -> usize {
+        self.pieces.partition_point(|piece| piece.offset + piece.len <= offset)
+    }
+
+    /// The file offset of `len` bytes of content that lie in one piece.
+    pub(crate) fn locate(&self, offset: u64, len: usize) -> Option<u64> {
+        let piece = self.pieces.get(self.find(offset))?;
+        let skip = offset.checked_sub(piece.offset)?;
+        (skip.checked_add(len as u64)? <= piece.len).then_some(piece.at + skip)
+    }
+
+    /// Copies `len` bytes of content. Holes are zeros, as they are in the file that
+    /// `makedumpfile -R` would write, unless the stream was cut: then they are missing.
+    pub(crate) fn gather(&self, file: &[u8], offset: u64, len: usize) -> Option<Vec<u8>> {
+        let end = offset.checked_add(len as u64).filter(|&end| end <= self.len)?;
+        let mut out = vec![0; len];
+        let mut covered = 0;
+        for piece in self.pieces.iter().skip(self.find(offset)).take_while(|p| p.offset < end) {
+            let from = piece.offset.max(offset);
+            let to = (piece.offset + piece.len).min(end);
+            let n = (to - from) as usize;
+            let source = (piece.at + (from - piece.offset)) as usize;
+            let target = (from - offset) as usize;
+            out[target..target + n].copy_from_slice(file.get(source..source + n)?);
+            covered += n;
+        }
+        (covered == len || self.complete).then_some(out)
+    }
+}
+
+/// Adds a piece; what it overlaps was written earlier and is overwritten.
+fn insert(pieces: &mut BTreeMap<u64, Piece>, new: Piece) {
+    let end = new.offset + new.len;
+    let first = pieces.range(..=new.offset).next_back().map_or(new.offset, |(&key, _)| key);
+    let old: Vec<Piece> = pieces
+        .range(first..end)
+        .map(|(_, &piece)| piece)
+        .filter(|piece| piece.offset + piece.len > new.offset)
+        .collect();
+    for piece in old {
+        pieces.remove(&piece.offset);
+        if piece.offset < new.offset {
+            let head = Piece { len: new.offset - piece.offset, ..piece };
+            pieces.insert(head.offset, head);
+        }
+        let piece_end = piece.offset + piece.len;
+        if piece_end > end {
+            let skip = end - piece.offset;
+            pieces.insert(end, Piece { offset: end, len: piece_end - end, at: piece.at + skip });
+        }
+    }
+    pieces.insert(new.offset, new);
+}
+
+fn invalid(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(records: &[(u64, &[u8])]) -> Vec<u8> {
+        let mut out = SIGNATURE.to_vec();
+        out.extend(1u64.to_be_bytes());
+        out.extend(1u64.to_be_bytes());
+        out.resize(HEADER_SIZE, 0);
+        for (offset, data) in records {
+            out.extend(offset.to_be_bytes());
+            out.extend((data.len() as u64).to_be_bytes());
+            out.extend(*data);
+        }
+        out
+    }
+
+    #[test]
+    fn later_records_win_and_holes_are_zero() {
+        let mut file = stream(&[(0, b"abcdefgh"), (12, b"xy"), (2, b"CDE"), (0, b"A")]);
+        file.extend([0xff; 16]);
+        let index = Index::build(&file).unwrap();
+        assert!(index.complete);
+        assert_eq!(index.len, 14);
+        assert_eq!(index.gather(&file, 0, 14).unwrap(), b"AbCDEfgh\0\0\0\0xy");
+        assert_eq!(index.locate(2, 3).map(|at| &file[at as usize..][..3]), Some(&b"CDE"[..]));
+        assert_eq!(index.locate(1, 3), None, "in two pieces");
+        assert_eq!(index.gather(&file, 10, 5), None, "beyond the end");
+    }
+
+    #[test]
+    fn a_cut_stream_has_no_zeros() {
+        let mut file = stream(&[(0, b"abcd"), (8, b"efgh")]);
+        file.truncate(file.len() - 2);
+        let index = Index::build(&file).unwrap();
+        assert_eq!(index.len, 10);
+        let cut = stream(&[(0, b"abcd"), (8, b"efgh")]);
+        let index = Index::build(&cut[..cut.len() - 21]).unwrap();
+        assert_eq!(index.len, 3);
+    }
+}

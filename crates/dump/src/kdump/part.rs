@@ -1,0 +1,146 @@
+//! One file of a kdump-compressed dump.
+
+use super::{
+    bitmap::{self, Ranks},
+    header::{self, KdumpHeader},
+};
+use crate::{
+    Compression, Reason,
+    bytes::Fields,
+    image::{Image, Span},
+};
+
+/// Bytes of a page descriptor: offset 8, size 4, flags 4, page flags 8.
+const DESCRIPTOR: u64 = 24;
+
+/// One file with its bitmaps and its range of frames.
+pub(crate) struct Part {
+    pub(crate) image: Image,
+    pub(crate) header: KdumpHeader,
+    /// Frames whose descriptors are here: `first..end`.
+    pub(crate) first: u64,
+    pub(crate) end: u64,
+    /// Frames that existed.
+    memory: Span,
+    /// Frames in the dump; the same as `memory` where the file has one bitmap only.
+    stored: Span,
+    ranks: Ranks,
+    /// Bytes that the file should have at least, going by its last descriptors.
+    pub(crate) expected_len: u64,
+}
+
+/// Where a page's data lies.
+pub(crate) struct Descriptor {
+    /// File offset.
+    pub(crate) offset: u64,
+    /// Bytes.
+    pub(crate) size: usize,
+    pub(crate) compression: Compression,
+}
+
+impl Part {
+    pub(crate) fn new(image: Image, header: KdumpHeader) -> Self {
+        let (first, end) = header.split.unwrap_or((0, header.max_pfn));
+        let area = header.bitmap_blocks * header.block_size;
+        let (len, skip) = if header.has_two_bitmaps() { (area / 2, area / 2) } else { (area, 0) };
+        // Bits beyond the highest frame are never asked for.
+        let len = len.min(header.max_pfn.div_ceil(8)) as usize;
+        let offset = header.bitmap_offset();
+        let memory = Span::new(&image, offset, len);
+        let stored = Span::new(&image, offset + skip, len);
+        let end = end.min(header.max_pfn);
+        let ranks = Ranks::default();
+        let mut part = Part { image, header, first, end, memory, stored, ranks, expected_len: 0 };
+        part.expected_len = part.find_expected_len();
+        part
+    }
+
+    /// Bitmaps first, then descriptors, then pages in ascending order: the last page of the
+    /// range tells where the file ends. It may share the data of an earlier one (zero pages), so
+    /// the last few are looked at.
+    fn find_expected_len(&self) -> u64 {
+        let bitmaps_end = self.header.descriptor_offset();
+        if self.image.len() < bitmaps_end {
+            return bitmaps_end;
+        }
+        let count = self.index_of(self.end);
+        let table_end = bitmaps_end + count * DESCRIPTOR;
+        let last_pages = (count.saturating_sub(64)..count)
+            .filter_map(|index| self.descriptor_at(index).ok())
+            .map(|page| page.offset.saturating_add(page.size as u64));
+        last_pages.fold(table_end, u64::max)
+    }
+
+    pub(crate) fn is_truncated(&self) -> bool {
+        self.expected_len > self.image.len() || self.image.is_cut()
+    }
+
+    pub(crate) fn memory_bits(&self) -> &[u8] {
+        self.memory.bytes(&self.image)
+    }
+
+    pub(crate) fn stored_bits(&self) -> &[u8] {
+        self.stored.bytes(&self.image)
+    }
+
+    /// Whether the frame existed; `None` beyond the bitmap.
+    pub(crate) fn existed(&self, pfn: u64) -> Option<bool> {
+        bitmap::test(self.memory_bits(), pfn)
+    }
+
+    /// Whether the dump (not just this part) has the frame; `None` beyond the bitmap.
+    pub(crate) fn is_dumped(&self, pfn: u64) -> Option<bool> {
+        bitmap::test(self.stored_bits(), pfn)
+    }
+
+    /// Whether the dump has a frame of `first..end`.
+    pub(crate) fn has_dumped_between(&self, first: u64, end: u64) -> bool {
+        bitmap::find(self.stored_bits(), first, end, true).is_some()
+    }
+
+    /// Position of `pfn`'s descriptor in this file.
+    fn index_of(&self, pfn: u64) -> u64 {
+        let bits = self.stored_bits();
+        self.ranks.rank(bits, pfn) - self.ranks.rank(bits, self.first.min(pfn))
+    }
+
+    /// Where the data of a dumped frame of this part lies.
+    ///
+    /// # Errors
+    /// `Truncated` when the descriptor is beyond the end of the file or was never filled in,
+    /// `Corrupt` when it makes no sense.
+    pub(crate) fn descriptor(&self, pfn: u64) -> Result<Descriptor, Reason> {
+        self.descriptor_at(self.index_of(pfn))
+    }
+
+    pub(super) fn descriptor_at(&self, index: u64) -> Result<Descriptor, Reason> {
+        let at = self.header.descriptor_offset().saturating_add(index.saturating_mul(DESCRIPTOR));
+        let bytes = self.image.get(at, DESCRIPTOR as usize).ok_or(Reason::Truncated)?;
+        let fields = Fields::new(&bytes, self.header.big_endian);
+        let (offset, size, flags) = (fields.u64(0), fields.u32(8), fields.u32(12));
+        let (Some(offset), Some(size), Some(flags)) = (offset, size, flags) else {
+            return Err(Reason::Truncated);
+        };
+        // makedumpfile leaves zeros where it ran out of space.
+        if offset == 0 {
+            return Err(Reason::Truncated);
+        }
+        let compression = match flags & !header::INCOMPLETE {
+            0 => Compression::None,
+            header::ZLIB => Compression::Zlib,
+            header::LZO => Compression::Lzo,
+            header::SNAPPY => Compression::Snappy,
+            header::ZSTD => Compression::Zstd,
+            _ => return Err(Reason::Corrupt),
+        };
+        let page = self.header.block_size;
+        let size_fits = match compression {
+            Compression::None => u64::from(size) == page,
+            _ => size > 0 && u64::from(size) <= 2 * page,
+        };
+        if !size_fits || offset < self.header.descriptor_offset() {
+            return Err(Reason::Corrupt);
+        }
+        Ok(Descriptor { offset, size: size as usize, compression })
+    }
+}
