@@ -7,10 +7,10 @@
 use std::{
     fmt::Write as _,
     hash::{BuildHasher, Hasher},
-    sync::RwLock,
+    sync::{Mutex, RwLock},
 };
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 /// A type in a [`Types`] graph. `TypeId::VOID` is `void`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -242,9 +242,11 @@ pub struct Types {
     types: boxcar::Vec<Type>,
     strings: boxcar::Vec<(u32, Box<str>)>,
     /// Held while types or strings are added; the next free string offset.
-    grow: std::sync::Mutex<u32>,
+    grow: Mutex<u32>,
     index: RwLock<HashTable<IndexEntry>>,
     hasher: DefaultHashBuilder,
+    /// Pointers (no count) and arrays that were made on demand.
+    derived: Mutex<HashMap<(TypeId, Option<u64>), TypeId>>,
     /// Size of a pointer in bytes.
     pointer_size: u32,
 }
@@ -265,9 +267,10 @@ impl Types {
         Types {
             types,
             strings,
-            grow: std::sync::Mutex::new(1),
+            grow: Mutex::new(1),
             index: RwLock::new(HashTable::new()),
             hasher: DefaultHashBuilder::default(),
+            derived: Mutex::default(),
             pointer_size,
         }
     }
@@ -307,6 +310,33 @@ impl Types {
             self.types.push(ty);
         }
         first
+    }
+
+    /// The type *pointer to `target`*: the same id every time.
+    pub fn pointer_to(&self, target: TypeId) -> TypeId {
+        self.derive((target, None), || Type::Pointer(target))
+    }
+
+    /// The type *array of `count` elements*: the same id every time.
+    pub fn array_of(&self, element: TypeId, count: u64) -> TypeId {
+        self.derive((element, Some(count)), || Type::Array { element, count })
+    }
+
+    fn derive(&self, key: (TypeId, Option<u64>), make: impl FnOnce() -> Type) -> TypeId {
+        let mut derived = self.derived.lock().unwrap_or_else(|e| e.into_inner());
+        *derived.entry(key).or_insert_with(|| self.add(make()))
+    }
+
+    /// The first anonymous struct or union with exactly these member names.
+    pub fn anonymous(&self, kind: Kind, members: &[&str]) -> Option<TypeId> {
+        let found = self.types.iter().find(|(_, ty)| {
+            matches!(ty, Type::Composite(c)
+                if c.name.is_none()
+                    && (c.kind == CompositeKind::Struct) == (kind == Kind::Struct)
+                    && c.members.len() == members.len()
+                    && c.members.iter().zip(members).all(|(m, name)| self.name(m.name) == *name))
+        });
+        found.map(|(id, _)| TypeId(id as u32))
     }
 
     /// Adds a blob of NUL-terminated strings and returns the base: the string at offset `o` of

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, fs::File, path::PathBuf, time::Instant};
 
 use necropsy_debuginfo::{
-    Bytes, KallsymsTables, Kind, Orc, OrcFormat, OrcKind, Symbols, Type, Types, find_btf,
+    Bytes, Elf, KallsymsTables, Kind, Orc, OrcFormat, OrcKind, Symbols, Type, Types, find_btf,
     find_kallsyms, load_btf, load_kallsyms, orc_format,
 };
 use object::{Object, ObjectSection, ObjectSymbol, ReadCache};
@@ -190,5 +190,38 @@ fn orc_of_real_kernels() {
         let schedule = orc.lookup(kernel.symbols["schedule"]).unwrap();
         assert_eq!((schedule.kind, schedule.sp_offset), (OrcKind::Call, 8));
         assert_eq!(schedule.sp_reg, necropsy_debuginfo::OrcReg::Sp);
+    }
+}
+
+#[test]
+fn elf_symbols_agree_with_kallsyms() {
+    for kernel in KERNELS.into_iter().filter_map(Kernel::open) {
+        let lab = PathBuf::from(std::env::var_os("NECROPSY_LAB").unwrap());
+        let file = ReadCache::new(File::open(lab.join(kernel.name).join("vmlinux")).unwrap());
+        let elf = Elf::parse(&file).unwrap();
+        assert_eq!(elf.build_id().unwrap().len(), 20);
+        let (_, btf) = kernel.section(".BTF").unwrap();
+        assert_eq!(elf.section_data(".BTF").unwrap().unwrap(), btf);
+        assert!(elf.sections().any(|s| s.name == ".text" && s.address == kernel.symbols["_text"]));
+        let start = Instant::now();
+        let from_elf = elf.symbols();
+        eprintln!("{}: {} ELF symbols in {:?}", kernel.name, from_elf.len(), start.elapsed());
+        let from_kernel = kernel.load(&kernel.tables(), &[]);
+        let text = |s: &&necropsy_debuginfo::Symbol<'_>| s.is_text();
+        let (mut same, mut different) = (0, Vec::new());
+        for symbol in from_kernel.iter().filter(|s| text(&s)) {
+            let best = from_kernel.lookup(symbol.address).unwrap();
+            match from_elf.lookup(symbol.address) {
+                Some(found) if found.name == best.name => same += 1,
+                other => different.push((best.name.to_owned(), other.map(|s| s.name.to_owned()))),
+            }
+        }
+        eprintln!(
+            "  {same} alike, {} not: {:?}",
+            different.len(),
+            &different[..different.len().min(12)]
+        );
+        // The order of the linker's table, which breaks the last ties, is not that of kallsyms.
+        assert!(different.len() * 1000 < same, "{different:?}");
     }
 }
