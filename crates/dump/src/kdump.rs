@@ -4,7 +4,6 @@
 //! descriptors, one a set bit of bitmap 2 | page data`. A part of a split set carries the
 //! bitmaps of the whole machine and the descriptors of its own range of frames.
 
-mod bitmap;
 mod header;
 mod meta;
 mod part;
@@ -12,7 +11,7 @@ mod part;
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
-    Compression, Fault, OpenError, Page, PhysicalMemory, Presence, Read, Reason,
+    Compression, Fault, OpenError, Page, PhysicalMemory, Presence, Read, Reason, bitmap,
     cache::PageCache,
     codec::decompress,
     image::Image,

@@ -1,6 +1,7 @@
 //! Kernel crash dump formats behind one trait: read physical memory, or say why not.
 
 mod arch;
+mod bitmap;
 mod bytes;
 mod cache;
 mod codec;

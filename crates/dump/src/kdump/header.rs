@@ -57,7 +57,7 @@ impl KdumpHeader {
                 let arch = Arch::from_uname(&header.uts.machine);
                 arch.is_some_and(|arch| (arch.pointer_size() == 8) == header.wide)
             })?;
-        if header.sub_header_size > 0 {
+        if bytes.starts_with(b"KDUMP") {
             let sub = image(header.block_size, 104);
             header.read_sub_header(Fields::new(&sub, header.big_endian));
         }

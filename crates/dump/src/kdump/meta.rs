@@ -7,14 +7,11 @@ use super::{
     part::Part,
 };
 use crate::{
-    Arch, Compression, Format, FormatKind, Share, VmCoreInfo,
+    Arch, Format, FormatKind, Share, VmCoreInfo,
     image::Image,
     meta::{Completeness, CrashTime, FileInfo, Header, Meta, Truncation},
     note,
 };
-
-/// Pages looked at to learn the compression: zero pages come early, and compress in any way.
-const PAGES_TO_LOOK_AT: u64 = 16;
 
 /// Gathers header fields, notes and what is missing. `parts` are in ascending order, with
 /// `first` the first of them.
@@ -27,7 +24,7 @@ pub(super) fn describe(first: &Part, parts: &[(PathBuf, Part)]) -> Meta {
     };
     let notes = find(|head| head.notes).map(|bytes| note::parse(&bytes, head.big_endian));
     let notes = notes.unwrap_or_default();
-    let (version, compression) = (head.version, compression(first));
+    let (version, compression) = (head.version, first.compression());
     let mut format = Format::new(if notes.iter().any(|note| note.name == "QEMU") {
         FormatKind::QemuKdump { version, compression }
     } else {
@@ -63,13 +60,6 @@ pub(super) fn describe(first: &Part, parts: &[(PathBuf, Part)]) -> Meta {
 fn area(image: &Image, (offset, size): (u64, u64)) -> Option<Vec<u8>> {
     let size = usize::try_from(size.min(note::NOTES_LIMIT)).ok()?;
     Some(image.get(offset, size)?.into_owned())
-}
-
-fn compression(part: &Part) -> Option<Compression> {
-    (0..PAGES_TO_LOOK_AT)
-        .map_while(|index| part.descriptor_at(index).ok())
-        .map(|page| page.compression)
-        .find(|&compression| compression != Compression::None)
 }
 
 fn file_info((path, part): &(PathBuf, Part)) -> FileInfo {

@@ -1,17 +1,18 @@
 //! One file of a kdump-compressed dump.
 
-use super::{
-    bitmap::{self, Ranks},
-    header::{self, KdumpHeader},
-};
+use super::header::{self, KdumpHeader};
 use crate::{
     Compression, Reason,
+    bitmap::{self, Ranks},
     bytes::Fields,
     image::{Image, Span},
 };
 
 /// Bytes of a page descriptor: offset 8, size 4, flags 4, page flags 8.
 const DESCRIPTOR: u64 = 24;
+
+/// Descriptors looked at to learn the compression.
+const SAMPLE: u64 = 256;
 
 /// One file with its bitmaps and its range of frames.
 pub(crate) struct Part {
@@ -104,6 +105,15 @@ impl Part {
         self.ranks.rank(bits, pfn) - self.ranks.rank(bits, self.first.min(pfn))
     }
 
+    /// How the first compressed page of a sample is compressed, if one is.
+    pub(crate) fn compression(&self) -> Option<Compression> {
+        let count = self.index_of(self.end);
+        (0..SAMPLE.min(count))
+            .filter_map(|index| self.descriptor_at(index * count / SAMPLE.min(count)).ok())
+            .map(|page| page.compression)
+            .find(|&compression| compression != Compression::None)
+    }
+
     /// Where the data of a dumped frame of this part lies.
     ///
     /// # Errors
@@ -113,7 +123,7 @@ impl Part {
         self.descriptor_at(self.index_of(pfn))
     }
 
-    pub(super) fn descriptor_at(&self, index: u64) -> Result<Descriptor, Reason> {
+    fn descriptor_at(&self, index: u64) -> Result<Descriptor, Reason> {
         let at = self.header.descriptor_offset().saturating_add(index.saturating_mul(DESCRIPTOR));
         let bytes = self.image.get(at, DESCRIPTOR as usize).ok_or(Reason::Truncated)?;
         let fields = Fields::new(&bytes, self.header.big_endian);
