@@ -143,7 +143,9 @@ impl Kernel {
         let mut cpus = Vec::new();
         for word in 0..bytes / 8 {
             let value = self.target.read_u64(at + word * 8).ok()?;
-            cpus.extend((0..64).filter(|bit| value >> bit & 1 == 1).map(|bit| word as u32 * 64 + bit));
+            cpus.extend(
+                (0..64).filter(|bit| value >> bit & 1 == 1).map(|bit| word as u32 * 64 + bit),
+            );
         }
         Some(cpus)
     }

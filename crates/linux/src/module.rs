@@ -138,7 +138,8 @@ pub(crate) fn load_images(target: &Target) -> Vec<Image> {
     modules
         .iter()
         .map(|module| {
-            let symbols = symbols(target, &shapes, module).unwrap_or_default();
+            let symbols =
+                symbols(target, &shapes, module).unwrap_or_else(|_| Symbols::builder().finish());
             Image::new(
                 module.name.clone(),
                 module.ranges.clone(),

@@ -56,7 +56,15 @@ impl Field {
                     let unit = u64::from(size.max(1)) * 8;
                     (path.bit_offset / unit * unit / 8, (path.bit_offset % unit) as u32)
                 };
-                Some(Place { name, offset, size, bit, bit_size: path.bit_size, ty: path.ty, signed })
+                Some(Place {
+                    name,
+                    offset,
+                    size,
+                    bit,
+                    bit_size: path.bit_size,
+                    ty: path.ty,
+                    signed,
+                })
             })
         });
         Field { shape, names, optional, at }

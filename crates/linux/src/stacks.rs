@@ -48,12 +48,10 @@ impl Kernel {
             self.per_cpu(name, cpu).ok().and_then(|at| target.read_u64(at).ok()).filter(|p| *p != 0)
         };
         // The pointer has had three homes; it may point 8 bytes below the top.
-        let irq = pointer("hardirq_stack_ptr")
-            .or_else(|| pointer("irq_stack_ptr"))
-            .or_else(|| {
-                let hot = self.per_cpu("pcpu_hot", cpu).ok()?;
-                self.shapes().pcpu_hot.hardirq_stack_ptr.read(target, hot).ok()
-            });
+        let irq = pointer("hardirq_stack_ptr").or_else(|| pointer("irq_stack_ptr")).or_else(|| {
+            let hot = self.per_cpu("pcpu_hot", cpu).ok()?;
+            self.shapes().pcpu_hot.hardirq_stack_ptr.read(target, hot).ok()
+        });
         if let Some(top) = irq {
             let end = top.next_multiple_of(4096);
             let start = end.saturating_sub(self.thread_size());
@@ -81,11 +79,7 @@ impl Kernel {
                 ("VC2_stack", StackKind::VmmCommunication),
             ],
         );
-        area(
-            "cpu_entry_area",
-            "cpu_entry_area",
-            &[("entry_stack_page", StackKind::Entry)],
-        );
+        area("cpu_entry_area", "cpu_entry_area", &[("entry_stack_page", StackKind::Entry)]);
         stacks
     }
 

@@ -138,11 +138,14 @@ impl<'k> Task<'k> {
     /// As [`Task::get`].
     pub fn comm(&self) -> Result<String> {
         let text = self.shape().comm.text(self.kernel.target(), self.address)?;
-        Ok(text.chars().flat_map(|c| {
-            let escape = c.is_control();
-            let plain = (!escape).then_some(c);
-            plain.into_iter().chain(escape.then(|| c.escape_default()).into_iter().flatten())
-        }).collect())
+        Ok(text
+            .chars()
+            .flat_map(|c| {
+                let escape = c.is_control();
+                let plain = (!escape).then_some(c);
+                plain.into_iter().chain(escape.then(|| c.escape_default()).into_iter().flatten())
+            })
+            .collect())
     }
 
     /// What it is doing.
@@ -279,8 +282,7 @@ impl Kernel {
     fn pids(&self) -> Result<(Vec<(u64, u64)>, Vec<Error>)> {
         let namespace = self.symbol("init_pid_ns")?;
         let idr = self.shapes().pid_namespace.idr.address(namespace)?;
-        let base =
-            self.shapes().pid_namespace.idr_base.read(self.target(), namespace).unwrap_or(0);
+        let base = self.shapes().pid_namespace.idr_base.read(self.target(), namespace).unwrap_or(0);
         let mut pids = Vec::new();
         let mut errors = Vec::new();
         xarray::for_each(

@@ -5,10 +5,7 @@
 
 use necropsy_dump::{Dump, PhysicalMemory, VmCoreInfo};
 
-use crate::{
-    paging::PagingFormat,
-    target::Fact,
-};
+use crate::{paging::PagingFormat, target::Fact};
 
 /// Link address of the kernel image (__START_KERNEL_map).
 pub const KERNEL_MAP: u64 = 0xffff_ffff_8000_0000;
@@ -87,7 +84,7 @@ impl Layout {
         let number = |name: &str| info.and_then(|i| i.number(name));
         let five = match number("pgtable_l5_enabled") {
             Some(n) => n != 0,
-            None => dump.qemu_cpus().first().is_some_and(|cpu| cpu.cr4 & (1 << 12) != 0),
+            None => dump.qemu_cpus().first().is_some_and(|cpu| cpu.cr[4] & (1 << 12) != 0),
         };
         let mask = number("sme_mask").unwrap_or(0);
         let paging = PagingFormat::X86_64 { levels: if five { 5 } else { 4 }, mask };
@@ -154,7 +151,7 @@ impl Layout {
         if found.is_none() {
             for cpu in dump.qemu_cpus() {
                 // PCID and the PTI bit are not part of the address; user tables lack the kernel.
-                let root = cpu.cr3 & 0x000f_ffff_ffff_f000 & !0x1000;
+                let root = cpu.cr[3] & 0x000f_ffff_ffff_f000 & !0x1000;
                 let first = (0..KERNEL_MAP_SIZE / IMAGE_STEP)
                     .map(|n| KERNEL_MAP + n * IMAGE_STEP)
                     .find_map(|va| Some((va, walks(root, va)?)));
@@ -259,11 +256,8 @@ impl Layout {
                 base
             }
         };
-        self.direct = direct.map(|start| Linear {
-            start,
-            end: start.saturating_add(size),
-            physical: 0,
-        });
+        self.direct =
+            direct.map(|start| Linear { start, end: start.saturating_add(size), physical: 0 });
         self.vmalloc = vmalloc.filter(canonical);
         if let Some(base) = self.vmalloc {
             fact("vmalloc", base, "variable vmalloc_base");
@@ -282,7 +276,7 @@ impl Layout {
             dump.read(at, &mut bytes).ok()?;
             Some(u64::from_le_bytes(bytes))
         };
-        let PagingFormat::X86_64 { levels, mask } = self.paging;
+        let PagingFormat::X86_64 { levels, mask } = self.paging else { return None };
         let top = 12 + 9 * u32::from(levels - 1);
         for index in 256..511u64 {
             if word(self.root + index * 8).is_none_or(|e| e & !mask & 1 == 0) {
@@ -295,10 +289,8 @@ impl Layout {
                 let va = start + (gigabyte << 30);
                 let probe = va + 0x10_0000;
                 let end = self.paging.walk(self.root, probe, &|at, _| {
-                    word(at).ok_or(necropsy_dump::Fault::physical(
-                        at,
-                        necropsy_dump::Reason::NotSaved,
-                    ))
+                    word(at)
+                        .ok_or(necropsy_dump::Fault::physical(at, necropsy_dump::Reason::NotSaved))
                 });
                 if let Ok(mapping) = end.end {
                     if mapping.physical == 0x10_0000 {

@@ -75,7 +75,7 @@ impl Target {
             }
         }
         let mut target = Target {
-            kernel: Image::new(VMLINUX, Vec::new(), Symbols::default(), None),
+            kernel: Image::new(VMLINUX, Vec::new(), Symbols::builder().finish(), None),
             dump,
             vmcoreinfo,
             layout: None,
@@ -93,8 +93,7 @@ impl Target {
 
     fn recognise(&mut self, overrides: &Overrides) -> Result<(), String> {
         let mut facts = std::mem::take(&mut self.facts);
-        let layout =
-            Layout::find(&self.dump, self.vmcoreinfo.as_ref(), overrides, &mut facts);
+        let layout = Layout::find(&self.dump, self.vmcoreinfo.as_ref(), overrides, &mut facts);
         self.facts = facts;
         self.layout = Some(layout?);
         let symbols = self.load_symbols()?;
@@ -104,11 +103,9 @@ impl Target {
             address("__stop_orc_unwind_ip"),
             address("__start_orc_unwind"),
         ) {
-            (Some(start), Some(stop), Some(entries)) => Some(OrcTables {
-                ip: start,
-                entries,
-                count: stop.saturating_sub(start) / 4,
-            }),
+            (Some(start), Some(stop), Some(entries)) => {
+                Some(OrcTables { ip: start, entries, count: stop.saturating_sub(start) / 4 })
+            }
             _ => None,
         };
         let mut ranges = Vec::new();
@@ -242,10 +239,12 @@ impl Target {
 
     /// Walks page tables from the physical address of a root table.
     pub fn walk(&self, root: u64, address: u64) -> Walk {
-        let format = self.layout.as_ref().map_or(
-            crate::paging::PagingFormat::X86_64 { levels: 4, mask: 0 },
-            |layout| layout.paging,
-        );
+        let format = self
+            .layout
+            .as_ref()
+            .map_or(crate::paging::PagingFormat::X86_64 { levels: 4, mask: 0 }, |layout| {
+                layout.paging
+            });
         format.walk(root, address, &|at, size| {
             let mut bytes = [0; 8];
             let n = (size as usize).min(8);
@@ -263,9 +262,11 @@ impl Target {
     ) -> Read<()> {
         let mut done = 0;
         while done < buf.len() {
-            let at = address
-                .checked_add(done as u64)
-                .ok_or(Fault { address, space, reason: Reason::BadAddress })?;
+            let at = address.checked_add(done as u64).ok_or(Fault {
+                address,
+                space,
+                reason: Reason::BadAddress,
+            })?;
             let n = ((4096 - (at & 4095)) as usize).min(buf.len() - done);
             let physical = translate(at)?;
             self.dump.read(physical, &mut buf[done..done + n]).map_err(|fault| Fault {
@@ -515,9 +516,8 @@ impl Target {
     pub(crate) fn load_orc(&self, tables: &OrcTables) -> Option<Orc> {
         let ip = self.read_bytes(tables.ip, tables.count.checked_mul(4)?).ok()?;
         let entries = self.read_bytes(tables.entries, tables.count.checked_mul(6)?).ok()?;
-        let hash = self
-            .address_of("__start_orc_header")
-            .and_then(|at| self.read_array::<20>(at).ok());
+        let hash =
+            self.address_of("__start_orc_header").and_then(|at| self.read_array::<20>(at).ok());
         let format = orc::orc_format(hash.as_ref(), &entries);
         Orc::parse(&ip, tables.ip, &entries, format).ok()
     }

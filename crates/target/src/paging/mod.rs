@@ -3,9 +3,80 @@
 //! A walk reads one entry a level through a reader of physical memory and keeps every step, so
 //! that `vtop` can show the whole way and a fault names its level.
 
+mod aarch64;
+mod arm;
+mod ia32;
+mod pfn;
+mod ppc64;
+mod riscv64;
+mod s390x;
 mod x86_64;
 
 use necropsy_dump::{Read, Reason};
+
+/// The widths of a virtual address's parts in bits: the page offset, then the index of each table
+/// level from the last (PTE) to the root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fields {
+    bits: [u8; 7],
+    len: u8,
+}
+
+impl Fields {
+    /// From widths; `None` when there are none, too many, or more than 64 bits in all.
+    pub fn new(widths: &[u8]) -> Option<Fields> {
+        let total: u32 = widths.iter().map(|&w| u32::from(w)).sum();
+        if widths.len() < 2 || widths.len() > 7 || total > 64 || widths.iter().any(|w| *w >= 32) {
+            return None;
+        }
+        let mut bits = [0; 7];
+        bits[..widths.len()].copy_from_slice(widths);
+        Some(Fields { bits, len: widths.len() as u8 })
+    }
+
+    /// Number of table levels.
+    pub fn levels(&self) -> u8 {
+        self.len - 1
+    }
+
+    /// Bits below the index of a level: log2 of what one of its entries maps.
+    pub fn shift(&self, level: u8) -> u32 {
+        self.bits[..usize::from(level)].iter().map(|&w| u32::from(w)).sum()
+    }
+
+    /// Bits of a whole virtual address.
+    pub fn total(&self) -> u32 {
+        self.shift(self.len)
+    }
+
+    /// The index of an address into the table of a level.
+    pub fn index(&self, level: u8, address: u64) -> u64 {
+        let width = u32::from(self.bits[usize::from(level)]);
+        address.checked_shr(self.shift(level)).unwrap_or(0) & ((1 << width) - 1)
+    }
+
+    /// The bits of an address above all fields, shifted down with their sign.
+    pub fn above(&self, address: u64) -> i64 {
+        if self.total() >= 64 { 0 } else { address as i64 >> self.total() }
+    }
+
+    /// Whether the bits above the fields repeat the topmost one.
+    pub fn sign_extended(&self, address: u64) -> bool {
+        let top = address as i64 >> (self.total() - 1).min(63);
+        top == 0 || top == -1
+    }
+}
+
+/// How wide physical addresses are stored in aarch64 descriptors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lpa {
+    /// 48 bits.
+    None,
+    /// FEAT_LPA with 64 KiB pages: bits 51:48 in descriptor bits 15:12.
+    Lpa,
+    /// FEAT_LPA2 with 4 or 16 KiB pages: bits 51:50 in descriptor bits 9:8.
+    Lpa2,
+}
 
 /// How virtual addresses are translated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +88,41 @@ pub enum PagingFormat {
         levels: u8,
         /// Bits cleared from every entry: the memory-encryption bit (SME, SEV).
         mask: u64,
+    },
+    /// i386 with two levels of 4-byte entries.
+    Ia32,
+    /// i386 with PAE.
+    Ia32Pae,
+    /// arm short descriptors.
+    Arm,
+    /// aarch64 with any granule.
+    Aarch64 {
+        /// Page offset and index widths.
+        fields: Fields,
+        /// Physical address width.
+        lpa: Lpa,
+    },
+    /// riscv64: Sv39 (3 levels), Sv48 (4), Sv57 (5).
+    Riscv64 {
+        /// Table levels.
+        levels: u8,
+    },
+    /// s390x with 2 to 5 levels.
+    S390x {
+        /// Table levels, page tables included.
+        levels: u8,
+    },
+    /// ppc64 Linux, hash MMU: directories of kernel virtual addresses, frame number from bit 30.
+    Ppc64Rpn30 {
+        /// Page offset and index widths.
+        fields: Fields,
+    },
+    /// Tables of page frame numbers.
+    Pfn {
+        /// Bytes of an entry, 4 or 8.
+        entry_size: u32,
+        /// Page offset and index widths.
+        fields: Fields,
     },
 }
 
@@ -64,6 +170,36 @@ impl Walk {
         }
     }
 
+    /// Reads the entry of a level, keeping the step.
+    fn read(&mut self, level: u8, entry: u64, size: u32, read: ReadEntry<'_>) -> Option<u64> {
+        match read(entry, size) {
+            Ok(value) => {
+                self.push(level, entry, value);
+                Some(value)
+            }
+            Err(_) => {
+                self.end = Err(Reason::NoTable { level });
+                None
+            }
+        }
+    }
+
+    fn stop(mut self, level: u8) -> Walk {
+        self.end = Err(Reason::NotMapped { level });
+        self
+    }
+
+    /// Ends at a page of `1 << shift` bytes whose physical base is `base`.
+    fn map(mut self, base: u64, shift: u32, address: u64, entry: u64) -> Walk {
+        let offset = (1u64 << shift) - 1;
+        self.end = Ok(Mapping {
+            physical: (base & !offset) | (address & offset),
+            page_size: 1 << shift,
+            entry,
+        });
+        self
+    }
+
     /// The entries read, from the root on.
     pub fn steps(&self) -> &[Step] {
         &self.steps[..self.len]
@@ -79,6 +215,18 @@ impl PagingFormat {
         match self {
             PagingFormat::X86_64 { levels, mask } => {
                 x86_64::walk(levels, mask, root, address, read)
+            }
+            PagingFormat::Ia32 => ia32::walk(root, address, read),
+            PagingFormat::Ia32Pae => ia32::walk_pae(root, address, read),
+            PagingFormat::Arm => arm::walk(root, address, read),
+            PagingFormat::Aarch64 { fields, lpa } => {
+                aarch64::walk(&fields, lpa, root, address, read)
+            }
+            PagingFormat::Riscv64 { levels } => riscv64::walk(levels, root, address, read),
+            PagingFormat::S390x { levels } => s390x::walk(levels, root, address, read),
+            PagingFormat::Ppc64Rpn30 { fields } => ppc64::walk(&fields, root, address, read),
+            PagingFormat::Pfn { entry_size, fields } => {
+                pfn::walk(&fields, entry_size, root, address, read)
             }
         }
     }

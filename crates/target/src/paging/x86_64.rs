@@ -43,8 +43,11 @@ pub(super) fn walk(levels: u8, mask: u64, root: u64, address: u64, read: ReadEnt
                     base = !value & ADDRESS & !(size - 1);
                 }
             }
-            walk.end =
-                Ok(Mapping { physical: base | (address & (size - 1)), page_size: size, entry: value });
+            walk.end = Ok(Mapping {
+                physical: base | (address & (size - 1)),
+                page_size: size,
+                entry: value,
+            });
             return walk;
         }
         table = value & ADDRESS;

@@ -29,7 +29,9 @@ pub(super) fn step(target: &Target, frame: &Frame) -> Step {
         // A call through a bad pointer: nothing ran at pc, the return address is on top.
         None if frame.interrupted && !target.is_text(frame.pc) => {
             return match target.read_u64(frame.sp) {
-                Ok(pc) if target.is_text(pc) => Step::Frame(caller(frame, pc, frame.sp, frame.sp + 8)),
+                Ok(pc) if target.is_text(pc) => {
+                    Step::Frame(caller(frame, pc, frame.sp, frame.sp + 8))
+                }
                 Ok(_) => Step::Unknown,
                 Err(fault) => Step::Fault(fault),
             };

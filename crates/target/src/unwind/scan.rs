@@ -52,7 +52,7 @@ pub(super) fn scan(target: &Target, at: &Frame, stack: Option<&Stack>) -> Option
 
 /// Whether the instruction before `pc` could be a call: `e8 rel32`, or `ff /2` in its
 /// lengths.
-pub fn follows_call(target: &Target, pc: u64) -> bool {
+pub(super) fn follows_call(target: &Target, pc: u64) -> bool {
     if !target.is_text(pc) {
         return false;
     }
