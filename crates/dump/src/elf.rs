@@ -152,4 +152,8 @@ impl PhysicalMemory for Elf {
     fn stored_run(&self, from: u64) -> Option<(u64, u64)> {
         self.ranges.run_at(from).map(|(first, end)| (first.max(from), end))
     }
+
+    fn memory_run(&self, from: u64) -> Option<(u64, u64)> {
+        self.ranges.memory_at(from).map(|(first, end)| (first.max(from), end))
+    }
 }

@@ -91,3 +91,24 @@ pub trait PhysicalMemory: Send + Sync {
         Ok(())
     }
 }
+
+impl<M: PhysicalMemory + ?Sized> PhysicalMemory for Arc<M> {
+    fn page_size(&self) -> u64 {
+        (**self).page_size()
+    }
+    fn page(&self, pfn: u64) -> Read<Page<'_>> {
+        (**self).page(pfn)
+    }
+    fn presence(&self, pfn: u64) -> Presence {
+        (**self).presence(pfn)
+    }
+    fn max_pfn(&self) -> u64 {
+        (**self).max_pfn()
+    }
+    fn stored_run(&self, from: u64) -> Option<(u64, u64)> {
+        (**self).stored_run(from)
+    }
+    fn memory_run(&self, from: u64) -> Option<(u64, u64)> {
+        (**self).memory_run(from)
+    }
+}

@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use necropsy_dump::{
-    Dump, FormatKind, OpenOptions, PhysicalMemory, Presence, Reason, Share, find_vmcoreinfo,
-    search_bytes,
+    Dump, FormatKind, Keep, OpenOptions, Origin, Packing, PhysicalMemory, Presence, Reason,
+    Recorder, Share, find_vmcoreinfo, search_bytes, write_elf, write_kdump,
 };
 use rayon::prelude::*;
 
@@ -127,4 +127,67 @@ fn search_equals_a_plain_scan() {
         found.extend(starts.map(|(at, _)| first * raw.page_size() + at as u64));
     }
     assert_eq!(hits, found);
+}
+
+#[test]
+fn conversions_read_back() {
+    let Some(dir) = lab("k612-null").filter(|dir| dir.join("kdump-c").exists()) else {
+        eprintln!("SKIPPED: no NECROPSY_LAB with out/k612-null/{{vmcore,kdump-c}}");
+        return;
+    };
+    let out = tempfile::tempdir().unwrap();
+    // Every other group of 16 frames, so that runs have all kinds of borders.
+    let keep = |pfn: u64| if pfn / 16 % 2 == 0 { Keep::Store } else { Keep::Exclude };
+    for name in ["vmcore", "kdump-c"] {
+        let source = open(&[dir.join(name)]);
+        let origin = Origin::of(&source);
+        let wanted: Vec<u64> = runs(&source)
+            .into_iter()
+            .flat_map(|(first, end)| first..end)
+            .filter(|&pfn| keep(pfn) == Keep::Store)
+            .collect();
+        for packing in [Some(Packing::None), Some(Packing::Zlib), Some(Packing::Zstd), None] {
+            let path = out.path().join(format!("{name}-{packing:?}"));
+            let stats = match packing {
+                Some(packing) => write_kdump(&path, &source, &origin, packing, &keep, None),
+                None => write_elf(&path, &source, &origin, &keep, None),
+            };
+            let stats = stats.unwrap();
+            assert_eq!((stats.written, stats.unreadable), (wanted.len() as u64, 0));
+            let copy = open(&[path]);
+            let found: Vec<u64> =
+                runs(&copy).into_iter().flat_map(|(first, end)| first..end).collect();
+            assert!(found == wanted, "{name} {packing:?}: other frames");
+            wanted.par_iter().for_each(|&pfn| {
+                assert!(*copy.page(pfn).unwrap() == *source.page(pfn).unwrap(), "{pfn:#x}");
+            });
+            assert_eq!(copy.vmcoreinfo().unwrap().text(), source.vmcoreinfo().unwrap().text());
+            assert_eq!(copy.notes(), source.notes());
+            assert_eq!(copy.arch(), source.arch());
+            let all = |dump: &Dump| {
+                let mut at = 0;
+                let runs = std::iter::from_fn(|| dump.memory_run(at).inspect(|run| at = run.1));
+                runs.flat_map(|(first, end)| first..end).collect::<Vec<_>>()
+            };
+            assert!(all(&copy) == all(&source), "{name} {packing:?}: other memory");
+            let left_out = all(&source).into_iter().find(|&pfn| keep(pfn) == Keep::Exclude);
+            let reason = copy.page(left_out.unwrap()).unwrap_err().reason;
+            assert_eq!(reason, if packing.is_some() { Reason::Excluded } else { Reason::NotSaved });
+            eprintln!("{name} to {}: {stats:?}", copy.format());
+        }
+    }
+}
+
+#[test]
+fn a_recorder_knows_what_was_read() {
+    let Some(dir) = lab("k612-null") else {
+        eprintln!("SKIPPED: no NECROPSY_LAB with out/k612-null/vmcore");
+        return;
+    };
+    let memory = Recorder::new(open(&[dir.join("vmcore")]));
+    let (first, _) = memory.stored_run(0).unwrap();
+    let mut bytes = [0; 16];
+    memory.read((first + 1) * 4096 - 8, &mut bytes).unwrap();
+    assert_eq!(memory.count(), 2);
+    assert!(memory.was_read(first) && memory.was_read(first + 1) && !memory.was_read(first + 2));
 }

@@ -21,7 +21,8 @@ pub(crate) struct Ranges {
     left_out: Vec<(u64, u64)>,
     /// Frames that can be read: disjoint, ascending `(first, end)`.
     runs: Vec<(u64, u64)>,
-    max_pfn: u64,
+    /// Frames that a segment speaks of, likewise.
+    memory: Vec<(u64, u64)>,
 }
 
 impl Ranges {
@@ -30,7 +31,7 @@ impl Ranges {
     pub(crate) fn new(loads: &[Program], file_len: u64, page_size: u64) -> Self {
         let mut by_start = BTreeMap::new();
         let mut left_out = Vec::new();
-        let mut top = 0;
+        let mut memory = Vec::new();
         for load in loads {
             let start = load.physical_address;
             let memory_size = load.memory_size.max(load.file_size);
@@ -43,7 +44,9 @@ impl Ranges {
             if stored_end < end {
                 left_out.push((stored_end, end));
             }
-            top = top.max(end);
+            if start < end {
+                memory.push((start / page_size, end.div_ceil(page_size)));
+            }
         }
         let mut stored: Vec<Stored> = Vec::new();
         for piece in by_start.into_values() {
@@ -58,6 +61,7 @@ impl Ranges {
             }
         }
         left_out.sort_unstable();
+        memory.sort_unstable();
         let left_out = merged(left_out.into_iter());
         let runs = merged(stored.iter().filter_map(|piece| {
             let there = file_len.saturating_sub(piece.offset).min(piece.end - piece.start);
@@ -67,7 +71,7 @@ impl Ranges {
             let first_pfn = piece.start / page_size;
             (there > 0 && first_pfn < end_pfn).then_some((first_pfn, end_pfn))
         }));
-        Ranges { stored, left_out, runs, max_pfn: top.div_ceil(page_size) }
+        Ranges { stored, left_out, runs, memory: merged(memory.into_iter()) }
     }
 
     /// The stored pieces that have a byte of `start..end`.
@@ -88,8 +92,13 @@ impl Ranges {
         self.runs.get(self.runs.partition_point(|&(_, end)| end <= pfn)).copied()
     }
 
+    /// The run of frames, stored or not, that holds `pfn`, or the next one.
+    pub(crate) fn memory_at(&self, pfn: u64) -> Option<(u64, u64)> {
+        self.memory.get(self.memory.partition_point(|&(_, end)| end <= pfn)).copied()
+    }
+
     pub(crate) fn max_pfn(&self) -> u64 {
-        self.max_pfn
+        self.memory.last().map_or(0, |&(_, end)| end)
     }
 }
 
