@@ -7,16 +7,44 @@
 
 use crate::{
     ctype::parse_type,
-    types::{Kind, TypeId, Types},
+    types::{Kind, Type, TypeId, Types},
 };
 
 const TABLE: &str = include_str!("globals.txt");
 
 /// The type of the global variable `name`: from the debug information if it tells, else from the
 /// shipped table. `None` when neither knows it.
+///
+/// An array of the table can have another length in the kernel at hand; where the distance to the
+/// next symbol is known, [`global_type_within`] is right about it.
 pub fn global_type(types: &Types, name: &str) -> Option<TypeId> {
-    types.find(Kind::Variable, name).or_else(|| {
-        find_line(TABLE, name)?.split('|').find_map(|alternative| parse_type(types, alternative))
+    global_type_within(types, name, 0)
+}
+
+/// [`global_type`] for a variable of at most `extent` bytes (the `size` of its symbol; 0 unknown):
+/// of several types the largest that fits is meant, and an array that is too long for it is cut.
+/// It is not made longer, unless its bounds are unknown: what follows may belong to a variable
+/// without a symbol.
+pub fn global_type_within(types: &Types, name: &str, extent: u64) -> Option<TypeId> {
+    if let Some(known) = types.find(Kind::Variable, name) {
+        return Some(known);
+    }
+    let size = |ty: TypeId| types.size_of(ty).unwrap_or(0);
+    let mut alternatives =
+        find_line(TABLE, name)?.split(" | ").filter_map(|ty| parse_type(types, ty));
+    if extent == 0 {
+        return alternatives.next();
+    }
+    let alternatives: Vec<TypeId> = alternatives.collect();
+    let fitting = alternatives.iter().copied().filter(|&ty| size(ty) <= extent);
+    // The first of equal ones: the newest.
+    let best = fitting.reduce(|best, ty| if size(ty) > size(best) { ty } else { best });
+    best.filter(|&best| size(best) > 0).or_else(|| {
+        alternatives.iter().find_map(|&ty| {
+            let Type::Array { element, .. } = *types.get(ty) else { return best };
+            let count = extent.checked_div(size(element))?;
+            (count > 0).then(|| types.array_of(element, count))
+        })
     })
 }
 

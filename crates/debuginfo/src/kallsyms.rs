@@ -194,7 +194,7 @@ fn choose(
     let allowed: &[Encoding] = if tables.offsets.is_none() {
         &[Encoding::Absolute]
     } else if tables.relative_base.is_some() {
-        &[Encoding::AbsolutePercpu, Encoding::BaseRelative, Encoding::PlaceRelative]
+        &[Encoding::BaseRelative, Encoding::AbsolutePercpu, Encoding::PlaceRelative]
     } else {
         &[Encoding::PlaceRelative]
     };
@@ -204,7 +204,8 @@ fn choose(
     let fits = |&encoding: &Encoding| {
         !known.is_empty() && known.iter().all(|&(i, is)| addresses.get(encoding, i) == is)
     };
-    // Base relative and absolute per-CPU can agree on nothing but the per-CPU symbols: order decides.
+    // Ascending positive offsets are in order in any encoding, and base relative is what has them:
+    // among equals the first is meant.
     let fitting = allowed.iter().copied().filter(fits).min_by_key(disorder);
     if let Some(encoding) = fitting {
         return Ok((encoding, 0));

@@ -14,7 +14,7 @@ pub mod types;
 pub use btf::{BtfBase, BtfError, find_btf, load_btf};
 pub use ctype::parse_type;
 pub use elf::{Elf, ElfError, Section};
-pub use globals::global_type;
+pub use globals::{global_type, global_type_within};
 pub use kallsyms::{Bytes, KallsymsError, KallsymsTables, find_kallsyms, load_kallsyms};
 pub use orc::{Orc, OrcEntry, OrcError, OrcFormat, OrcKind, OrcReg, orc_format};
 pub use symbols::{Symbol, Symbols, SymbolsBuilder};

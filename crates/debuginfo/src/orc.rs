@@ -282,3 +282,92 @@ impl Orc {
             .map(|(&ip, &raw)| (self.base.wrapping_add_signed(ip.into()), self.format.decode(raw)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: u64 = 0xffff_ffff_8289_2a34;
+    const TEXT: u64 = 0xffff_ffff_8100_0000;
+
+    /// The two tables for rules (address, sp offset, bp offset, flags).
+    fn tables(rules: &[(u64, i16, i16, u16)]) -> (Vec<u8>, Vec<u8>) {
+        let (mut ips, mut entries) = (Vec::new(), Vec::new());
+        for (index, (ip, sp, bp, flags)) in rules.iter().enumerate() {
+            let own = TABLE + index as u64 * 4;
+            ips.extend((ip.wrapping_sub(own) as u32).to_le_bytes());
+            entries.extend(sp.to_le_bytes().into_iter().chain(bp.to_le_bytes()));
+            entries.extend(flags.to_le_bytes());
+        }
+        (ips, entries)
+    }
+
+    fn parse(rules: &[(u64, i16, i16, u16)], format: OrcFormat) -> Orc {
+        let (ips, entries) = tables(rules);
+        Orc::parse(&ips, TABLE, &entries, format).unwrap()
+    }
+
+    #[test]
+    fn the_rightmost_rule_counts_and_ends_of_sections_are_weak() {
+        // V1: CALL from SP (5); 0 is undefined.
+        let rules =
+            [(TEXT, 8, 0, 5), (TEXT + 4, 16, -16, 0x15), (TEXT + 9, 8, 0, 5), (TEXT + 9, 0, 0, 0)];
+        let orc = parse(&rules, OrcFormat::V1);
+        let offset = |pc| orc.lookup(pc).map(|e| e.sp_offset);
+        assert_eq!(offset(TEXT - 1), None);
+        assert_eq!(offset(TEXT + 3), Some(8));
+        assert_eq!(offset(TEXT + 4), Some(16));
+        let entry = orc.lookup(TEXT + 8).unwrap();
+        assert_eq!((entry.bp_reg, entry.bp_offset), (OrcReg::PrevSp, -16));
+        assert_eq!(orc.lookup(TEXT + 9).unwrap().kind, OrcKind::Call);
+        assert_eq!(orc.lookup(u64::MAX).unwrap().kind, OrcKind::Call);
+    }
+
+    #[test]
+    fn unsorted_tables_are_sorted() {
+        let rules = [(TEXT + 64, 24, 0, 5), (TEXT, 8, 0, 5), (TEXT + 32, 16, 0, 5)];
+        let orc = parse(&rules, OrcFormat::V1);
+        let found: Vec<_> = orc.iter().map(|(ip, e)| (ip - TEXT, e.sp_offset)).collect();
+        assert_eq!(found, [(0, 8), (32, 16), (64, 24)]);
+    }
+
+    #[test]
+    fn every_format_says_the_same_in_its_own_bits() {
+        use OrcKind::*;
+        // flags of: a call from rsp; pt_regs at rsp; an interrupt frame; end of stack; nothing.
+        let formats = [
+            (OrcFormat::V1, [0x005, 0x105, 0x205, 0x400, 0x000]),
+            (OrcFormat::V2, [0x005, 0x505, 0x605, 0x800, 0x000]),
+            (OrcFormat::V3, [0x205, 0xb05, 0xc05, 0x100, 0x000]),
+            (OrcFormat::V4, [0x203, 0xb03, 0xc03, 0x100, 0x000]),
+        ];
+        for (format, flags) in formats {
+            let rules: Vec<_> =
+                flags.iter().enumerate().map(|(i, &f)| (TEXT + i as u64, 8, 0, f)).collect();
+            let orc = parse(&rules, format);
+            let found: Vec<_> = orc.iter().map(|(_, e)| (e.kind, e.signal)).collect();
+            let expected = [
+                (Call, false),
+                (Regs, true),
+                (RegsPartial, true),
+                (EndOfStack, false),
+                (Undefined, false),
+            ];
+            assert_eq!(found, expected, "{format:?}");
+            assert_eq!(orc.lookup(TEXT).unwrap().sp_reg, OrcReg::Sp);
+            // Most of any real table are calls.
+            let mut sample = tables(&rules).1;
+            sample.extend(sample[..6].repeat(10));
+            assert_eq!(orc_format(None, &sample), format);
+        }
+        assert_eq!(orc_format(None, &[]), OrcFormat::V1);
+    }
+
+    #[test]
+    fn tables_of_unequal_length_are_refused() {
+        let (ips, entries) = tables(&[(TEXT, 8, 0, 5), (TEXT + 4, 8, 0, 5)]);
+        let error = Orc::parse(&ips, TABLE, &entries[..6], OrcFormat::V1).unwrap_err();
+        assert_eq!(error, OrcError::Lengths { ips: 2, entries: 1 });
+        assert!(Orc::parse(&[], 0, &[], OrcFormat::V4).unwrap().lookup(TEXT).is_none());
+    }
+}

@@ -266,3 +266,78 @@ impl Symbols {
             .filter_map(|index| self.symbol(index))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: u64 = 0xffff_ffff_8100_0000;
+
+    fn table() -> Symbols {
+        let mut builder = Symbols::builder();
+        for (address, name, kind) in [
+            (TEXT + 0x40, "second", 't'),
+            (0x1000, "runqueues", 'A'),
+            (TEXT, "_stext", 'T'),
+            (TEXT, "startup_64", 'T'),
+            (0x30, "cpu_info", 'D'),
+            (TEXT + 0x80, "second", 'T'),
+            (TEXT + 0x80, "", 'T'),
+            (TEXT + 0x100, "_end", 'B'),
+        ] {
+            builder.push(address, name, kind, 0);
+        }
+        builder.finish()
+    }
+
+    #[test]
+    fn an_address_belongs_to_the_first_name_of_the_highest_symbol_below() {
+        let symbols = table();
+        let at = |address| symbols.lookup(address).map(|s| (s.name, s.address, s.size));
+        assert_eq!(at(TEXT), Some(("_stext", TEXT, 0x40)));
+        assert_eq!(at(TEXT + 0x3f), Some(("_stext", TEXT, 0x40)));
+        assert_eq!(at(TEXT + 0xff), Some(("second", TEXT + 0x80, 0x80)));
+        assert_eq!(symbols.at(TEXT).map(|s| s.name).collect::<Vec<_>>(), ["_stext", "startup_64"]);
+    }
+
+    #[test]
+    fn nothing_lies_below_the_kernel_or_beyond_its_end() {
+        let symbols = table();
+        for address in [0, 0x30, 0x1008, TEXT - 1, TEXT + 0x101, u64::MAX] {
+            assert_eq!(symbols.lookup(address), None, "{address:#x}");
+        }
+        assert_eq!(symbols.lookup(TEXT + 0x100).unwrap().name, "_end");
+        assert!(Symbols::builder().finish().lookup(TEXT).is_none());
+    }
+
+    #[test]
+    fn a_known_size_ends_the_last_symbol() {
+        let mut builder = Symbols::builder();
+        builder.push(TEXT, "init_module", 't', 0x20);
+        let symbols = builder.finish();
+        assert!(symbols.lookup(TEXT + 0x1f).is_some());
+        assert!(symbols.lookup(TEXT + 0x20).is_none());
+    }
+
+    #[test]
+    fn names_lead_to_addresses_even_per_cpu_ones() {
+        let symbols = table();
+        assert_eq!(symbols.by_name("runqueues").unwrap().address, 0x1000);
+        assert_eq!(symbols.by_name("cpu_info").unwrap().address, 0x30);
+        // The global one of two.
+        assert_eq!(symbols.by_name("second").unwrap().address, TEXT + 0x80);
+        assert_eq!(symbols.all_by_name("second").len(), 2);
+        assert_eq!(symbols.by_name("sec"), None);
+        assert_eq!(symbols.iter_name_contains("_e").map(|s| s.name).collect::<Vec<_>>(), ["_end"]);
+        assert_eq!(symbols.len(), 7);
+    }
+
+    #[test]
+    fn neighbours_step_over_aliases() {
+        let symbols = table();
+        assert_eq!(symbols.next(TEXT).unwrap().address, TEXT + 0x40);
+        assert_eq!(symbols.prev(TEXT + 0x40).unwrap().name, "_stext");
+        assert_eq!(symbols.prev(TEXT), None);
+        assert_eq!(symbols.next(TEXT + 0x100), None);
+    }
+}

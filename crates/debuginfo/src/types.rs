@@ -4,8 +4,9 @@
 //! more types (of a module, of DWARF) come in. Names are offsets into interned string blobs:
 //! finding a name or a member allocates nothing.
 
+mod declare;
+
 use std::{
-    fmt::Write as _,
     hash::{BuildHasher, Hasher},
     sync::{Mutex, RwLock},
 };
@@ -561,98 +562,6 @@ impl Types {
             | Type::Composite(Composite { name, .. }) => self.name(*name),
             _ => "",
         }
-    }
-
-    /// The type as C writes it without a declarator: `struct list_head *`.
-    pub fn display(&self, id: TypeId) -> String {
-        self.declare(id, "")
-    }
-
-    /// A declaration of `name` with this type, as C writes it: `int (*cmp)(const void *, …)`.
-    pub fn declare(&self, id: TypeId, name: &str) -> String {
-        let mut out = self.declare_at(id, name.to_owned(), 0);
-        let trimmed = out.trim_end().len();
-        out.truncate(trimmed);
-        out
-    }
-
-    fn declare_at(&self, id: TypeId, inner: String, depth: u32) -> String {
-        if depth > MAX_DEPTH {
-            return format!("... {inner}");
-        }
-        let join = |specifier: &str, inner: String| {
-            if inner.is_empty() { specifier.to_owned() } else { format!("{specifier} {inner}") }
-        };
-        let tagged = |keyword: &str, name: Name| {
-            if name.is_none() {
-                format!("{keyword} {{...}}")
-            } else {
-                format!("{keyword} {}", self.name(name))
-            }
-        };
-        match self.get(id) {
-            Type::Void => join("void", inner),
-            Type::Int { name, .. } | Type::Float { name, .. } | Type::Typedef { name, .. } => {
-                join(self.name(*name), inner)
-            }
-            Type::Composite(c) => join(&tagged(c.kind.keyword(), c.name), inner),
-            Type::Enum { name, .. } => join(&tagged("enum", *name), inner),
-            Type::Forward { name, kind } => {
-                join(&tagged(kind.map_or("enum", CompositeKind::keyword), *name), inner)
-            }
-            Type::Pointer(target) => {
-                let wrap =
-                    matches!(self.skip_tags(*target), Type::Array { .. } | Type::Function { .. });
-                let inner = if wrap { format!("(*{inner})") } else { format!("*{inner}") };
-                self.declare_at(*target, inner, depth + 1)
-            }
-            Type::Array { element, count } => {
-                let inner =
-                    if *count == 0 { format!("{inner}[]") } else { format!("{inner}[{count}]") };
-                self.declare_at(*element, inner, depth + 1)
-            }
-            Type::Qualified { qualifier, target } => {
-                let word = match qualifier {
-                    Qualifier::Const => "const",
-                    Qualifier::Volatile => "volatile",
-                    Qualifier::Restrict => "restrict",
-                    Qualifier::Tag => return self.declare_at(*target, inner, depth + 1),
-                };
-                if matches!(self.skip_tags(*target), Type::Pointer(_)) {
-                    self.declare_at(*target, join(word, inner), depth + 1)
-                } else {
-                    format!("{word} {}", self.declare_at(*target, inner, depth + 1))
-                }
-            }
-            Type::Function { result, params, variadic } => {
-                let mut list = String::new();
-                for param in params {
-                    if !list.is_empty() {
-                        list.push_str(", ");
-                    }
-                    list.push_str(self.declare_at(param.ty, String::new(), depth + 1).trim_end());
-                }
-                if *variadic {
-                    list.push_str(if list.is_empty() { "..." } else { ", ..." });
-                }
-                if list.is_empty() {
-                    list.push_str("void");
-                }
-                let mut out = inner;
-                let _ = write!(out, "({list})");
-                self.declare_at(*result, out, depth + 1)
-            }
-        }
-    }
-
-    fn skip_tags(&self, mut id: TypeId) -> &Type {
-        for _ in 0..MAX_DEPTH {
-            match self.get(id) {
-                Type::Qualified { qualifier: Qualifier::Tag, target } => id = *target,
-                ty => return ty,
-            }
-        }
-        &Type::Void
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fs::File, path::PathBuf, time::Instant};
 
 use necropsy_debuginfo::{
     Bytes, Elf, KallsymsTables, Kind, Orc, OrcFormat, OrcKind, Symbols, Type, Types, find_btf,
-    find_kallsyms, load_btf, load_kallsyms, orc_format,
+    find_kallsyms, global_type_within, load_btf, load_kallsyms, orc_format,
 };
 use object::{Object, ObjectSection, ObjectSymbol, ReadCache};
 
@@ -223,5 +223,34 @@ fn elf_symbols_agree_with_kallsyms() {
         );
         // The order of the linker's table, which breaks the last ties, is not that of kallsyms.
         assert!(different.len() * 1000 < same, "{different:?}");
+    }
+}
+
+#[test]
+fn globals_have_the_size_of_their_symbols() {
+    for kernel in KERNELS.into_iter().filter_map(Kernel::open) {
+        let lab = PathBuf::from(std::env::var_os("NECROPSY_LAB").unwrap());
+        let file = ReadCache::new(File::open(lab.join(kernel.name).join("vmlinux")).unwrap());
+        let from_elf = Elf::parse(&file).unwrap().symbols();
+        let from_kernel = kernel.load(&kernel.tables(), &[]);
+        let types = Types::new(8);
+        load_btf(&types, kernel.section(".BTF").unwrap().1, None).unwrap();
+        let (mut right, mut unknown, mut wrong) = (0, Vec::new(), Vec::new());
+        let start = Instant::now();
+        for line in include_str!("../src/globals.txt").lines() {
+            let (name, _) = line.split_once(':').unwrap();
+            let [truth] = from_elf.all_by_name(name)[..] else { continue };
+            let Some(symbol) = from_kernel.by_name(name) else { continue };
+            match global_type_within(&types, name, symbol.size) {
+                None => unknown.push(name),
+                Some(ty) if types.size_of(ty) == Some(truth.size) => right += 1,
+                Some(ty) => wrong.push((name, types.display(ty), types.size_of(ty), truth.size)),
+            }
+        }
+        eprintln!("{}: {right} right, in {:?}", kernel.name, start.elapsed());
+        eprintln!("  {} unknown: {unknown:?}", unknown.len());
+        eprintln!("  {} wrong: {:?}", wrong.len(), &wrong[..wrong.len().min(60)]);
+        // Left are flexible tails, padding, and types of one kernel that fit into another's.
+        assert!(unknown.len() < 10 && wrong.len() * 100 < right, "{wrong:?}");
     }
 }

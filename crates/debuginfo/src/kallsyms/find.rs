@@ -24,6 +24,9 @@ const PER_MARKER: u32 = 256;
 /// Most bytes between two markers: 256 names of the greatest length.
 const MAX_STRIDE: u32 = PER_MARKER * 514;
 
+/// No symbol is further from the tables than that, in bytes: offsets have 32 bits.
+const KERNEL_SPAN: u64 = 1 << 31;
+
 /// Searches pieces of the kernel's read-only data, each with its virtual address, for the tables
 /// of kallsyms. They must lie within one piece.
 pub fn find_kallsyms(region: &[(u64, &[u8])]) -> Option<KallsymsTables> {
@@ -170,7 +173,7 @@ impl Place {
         let (at, width, base, encodings): (_, _, _, &[Encoding]) = match *self {
             Place::Addresses(at) => (at, 8, 0, &[Encoding::Absolute]),
             Place::Offsets { offsets, relative_base: Some(at) } => {
-                let base = u64_le(data, at).filter(|base| base >> 63 == 1)?;
+                let base = u64_le(data, at).filter(|&base| address.abs_diff(base) < KERNEL_SPAN)?;
                 (offsets, 4, base, &[Encoding::AbsolutePercpu, Encoding::BaseRelative])
             }
             Place::Offsets { offsets, relative_base: None } => {
