@@ -1,0 +1,21 @@
+//! The product's shell: the registry of commands, their language, the prompt, and rendering.
+//!
+//! Commands read kernel objects and yield rows; this crate is the only one that knows of
+//! terminals. A line's way: [`language`] takes it apart, [`registry`] knows the command,
+//! [`parsed`] sorts its words, the command runs on the [`session`], and [`render`] prints.
+#![forbid(unsafe_code)]
+
+pub mod aliases;
+pub mod commands;
+mod error;
+pub mod language;
+pub mod names;
+pub mod numbers;
+pub mod parsed;
+pub mod registry;
+pub mod render;
+pub mod session;
+pub mod settings;
+pub mod variables;
+
+pub use error::{CommandError, Outcome, Status};

@@ -1,0 +1,119 @@
+//! What lives as long as the program: settings, aliases, names, and how things went so far.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use crate::{
+    CommandError, Status,
+    aliases::{Aliases, Origin},
+    names::{Names, NoNames, TypeKind},
+    numbers,
+    settings::Settings,
+};
+
+/// One analysis: everything that commands share.
+pub struct Session {
+    /// What `set` changes.
+    pub settings: Settings,
+    /// What `alias` changes.
+    pub aliases: Aliases,
+    /// The kernel's symbols and types by name.
+    pub names: Arc<dyn Names>,
+    /// Ctrl-C was pressed: the command in progress is to stop soon. Long walks look at it.
+    pub interrupted: Arc<AtomicBool>,
+    /// Lines typed in this session.
+    pub history: Vec<String>,
+    /// A person sits at a terminal: page long output, show progress.
+    pub interactive: bool,
+    /// Where lines come from at present; `alias` notes it.
+    pub(crate) origin: Origin,
+    /// How many input files are being read within each other.
+    pub(crate) depth: usize,
+    /// `quit` was asked for.
+    pub(crate) quit: bool,
+    status: Status,
+}
+
+impl Session {
+    /// A session that knows no kernel yet.
+    pub fn new() -> Self {
+        Session {
+            settings: Settings::default(),
+            aliases: Aliases::default(),
+            names: Arc::new(NoNames),
+            interrupted: Arc::default(),
+            history: Vec::new(),
+            interactive: false,
+            origin: Origin::Runtime,
+            depth: 0,
+            quit: false,
+            status: Status::Done,
+        }
+    }
+
+    /// Whether `name` is a kernel symbol.
+    pub fn is_symbol(&self, name: &str) -> bool {
+        self.names.symbol(name).is_some()
+    }
+
+    /// What kind of type `name` is, if it is one.
+    pub fn is_type(&self, name: &str) -> Option<TypeKind> {
+        self.names.type_kind(name)
+    }
+
+    /// Stops with an error once Ctrl-C was pressed; for long walks.
+    ///
+    /// # Errors
+    /// [`CommandError::Interrupted`].
+    pub fn check_interrupt(&self) -> Result<(), CommandError> {
+        if self.interrupted.load(Ordering::Relaxed) {
+            Err(CommandError::Interrupted)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// An address argument: hexadecimal, a symbol (with an offset), or `(expression)`.
+    ///
+    /// # Errors
+    /// It is none of them.
+    pub fn address(&self, text: &str) -> Result<u64, CommandError> {
+        match numbers::parse_hex(text) {
+            Some(address) => Ok(address),
+            None => numbers::evaluate(text, &|name| self.names.symbol(name)),
+        }
+    }
+
+    /// A number that is decimal when all its digits are: a count, an index, a size; or
+    /// `(expression)`.
+    ///
+    /// # Errors
+    /// It is none of them.
+    pub fn number(&self, text: &str) -> Result<u64, CommandError> {
+        numbers::evaluate(text, &|name| self.names.symbol(name))
+    }
+
+    /// Notes how a line went. The first failure decides the exit code.
+    pub(crate) fn note(&mut self, status: Status) {
+        self.status = self.status.then(status);
+    }
+
+    /// The exit code so far.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Session::new()
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
