@@ -22,6 +22,8 @@ const BATCH: u64 = 4096;
 /// Beyond this many frames the bitmaps alone would take gigabytes: the addresses are damaged.
 const MAX_PFN_LIMIT: u64 = 1 << 33;
 
+const UNKNOWN: &str = "(unknown)";
+
 /// Whether a frame goes into the new dump.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
@@ -80,7 +82,8 @@ pub struct Origin {
 
 impl Origin {
     /// What `dump` says. An ELF dump carries no `utsname`: what VMCOREINFO and the architecture
-    /// tell of it is filled in, the rest is the caller's to add.
+    /// tell of it is filled in, the rest (`(unknown)`) is the caller's to read from memory. It is
+    /// not left empty, as libkdumpfile takes a header with an empty field for none.
     pub fn of(dump: &Dump) -> Self {
         let header = dump.header();
         let info = dump.vmcoreinfo();
@@ -88,7 +91,9 @@ impl Origin {
             sysname: "Linux".into(),
             release: info.and_then(|info| info.get("OSRELEASE")).unwrap_or_default().into(),
             machine: dump.arch().map(machine).unwrap_or_default().into(),
-            ..Uts::default()
+            nodename: UNKNOWN.into(),
+            version: UNKNOWN.into(),
+            domainname: UNKNOWN.into(),
         });
         let crashed = info.and_then(|info| info.get("CRASHTIME")?.trim().parse().ok());
         Origin {
