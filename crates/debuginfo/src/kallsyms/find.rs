@@ -24,6 +24,9 @@ const PER_MARKER: u32 = 256;
 /// Most bytes between two markers: 256 names of the greatest length.
 const MAX_STRIDE: u32 = PER_MARKER * 514;
 
+/// Places that look like markers and are followed up.
+const MAX_CANDIDATES: usize = 16;
+
 /// No symbol is further from the tables than that, in bytes: offsets have 32 bits.
 const KERNEL_SPAN: u64 = 1 << 31;
 
@@ -45,8 +48,9 @@ fn align(at: usize, to: usize) -> usize {
 fn find_around(address: u64, data: &[u8], digits: usize) -> Option<KallsymsTables> {
     let (token_table, token_index) = find_tokens(data, digits)?;
     let va = |at: usize| address.wrapping_add(at as u64);
-    let markers = find_markers(data, token_table)?;
-    let (num_syms, names) = find_names(data, markers, token_table)?;
+    let (markers, num_syms, names) = find_markers(data, token_table)
+        .take(MAX_CANDIDATES)
+        .find_map(|at| find_names(data, at, token_table).map(|(num, names)| (at, num, names)))?;
     let count = u32_le(data, num_syms)? as usize;
     let mut tables = KallsymsTables {
         names: va(names),
@@ -95,15 +99,15 @@ fn find_tokens(data: &[u8], digits: usize) -> Option<(usize, usize)> {
     })
 }
 
-/// The start of the markers before `before`: the nearest zero word that ascending words with
-/// plausible distances follow.
-fn find_markers(data: &[u8], before: usize) -> Option<usize> {
+/// Where the markers before `before` may start, the nearest first: at zero words that ascending
+/// words with plausible distances follow.
+fn find_markers(data: &[u8], before: usize) -> impl Iterator<Item = usize> {
     let nearest = before / 4 * 4;
     let lowest = nearest.saturating_sub(MAX_SYMBOLS as usize * 4);
     (lowest..nearest)
         .step_by(4)
         .rev()
-        .find(|&at| u32_le(data, at) == Some(0) && marker_run(data, at, before) >= 4)
+        .filter(move |&at| u32_le(data, at) == Some(0) && marker_run(data, at, before) >= 4)
 }
 
 /// How many words from `at` on look like markers.
