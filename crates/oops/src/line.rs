@@ -27,6 +27,23 @@ impl Context {
     }
 }
 
+/// What a line is, as far as the channel can tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineKind {
+    /// Kernel text, or text of unknown origin on the same console.
+    #[default]
+    Kernel,
+    /// A line that a syslog or journal says another program wrote.
+    User,
+    /// Inside a `Dumping ftrace buffer:` block: not part of a call trace.
+    Ftrace,
+    /// Inside a kdb session: not part of the report it interrupts.
+    Kdb,
+    /// A mark of the log itself: messages dropped, a gap.
+    Mark,
+}
+
 /// One record of kernel text, its prefix taken off.
 #[derive(Clone, Debug, Default)]
 pub struct Line<'a> {
@@ -45,6 +62,8 @@ pub struct Line<'a> {
     pub context: Context,
     /// Which host or stream it belongs to when the input mixes several.
     pub source: Option<u32>,
+    /// Kernel text, or something to keep out of reports.
+    pub kind: LineKind,
 }
 
 impl Line<'_> {
@@ -58,6 +77,7 @@ impl Line<'_> {
             level: self.level,
             context: self.context,
             source: self.source,
+            kind: self.kind,
         }
     }
 }

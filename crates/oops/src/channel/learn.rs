@@ -1,0 +1,110 @@
+//! What must be known of a capture as a whole before its rows can be read:
+//! markup, framing, width, column, hosts, misread characters.
+
+use super::column::Ballot;
+use super::markup::{self, Markup};
+use super::ocr::{self, Mender};
+use super::prefix::{self, Customs};
+use super::rows::Row;
+use super::structured::{self, Framing};
+use super::syslog;
+use super::wrap::{Ruler, Wrap};
+use super::{calendar, kmsg};
+use crate::Context;
+
+/// Hosts whose names are kept in mind.
+const MAX_HOSTS: usize = 64;
+
+/// Rows a judgement needs before it replaces an earlier one.
+pub(super) const FEWEST_ROWS: usize = 4;
+
+/// The form of a capture.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Form {
+    pub(super) markup: Markup,
+    pub(super) framing: Framing,
+    pub(super) customs: Customs,
+    pub(super) wrap: Option<Wrap>,
+    /// Set when the text was read from a picture.
+    pub(super) mender: Option<Mender>,
+}
+
+impl Form {
+    /// Judges a sample, some hundred KiB of rows.
+    pub(super) fn of(sample: &[Row<'_>]) -> Form {
+        let mut form = Form::default();
+        let mut signs = markup::Signs::default();
+        sample.iter().for_each(|row| signs.count(&row.text));
+        form.markup = signs.verdict();
+        let mut rows: Vec<_> =
+            sample.iter().filter_map(|row| form.markup.take_off(row.text.clone())).collect();
+
+        let mut signs = structured::Signs::default();
+        rows.iter().for_each(|row| signs.count(row));
+        form.framing = signs.verdict();
+        if form.framing != Framing::Text {
+            return form;
+        }
+
+        let mut signs = ocr::Signs::default();
+        rows.iter().for_each(|row| signs.count(row));
+        if signs.verdict() {
+            for row in &mut rows {
+                if let Some(mended) = ocr::mend_prefix(row) {
+                    *row = mended.into();
+                }
+                let (_, at) = prefix::strip(row, &Customs::default());
+                signs.learn_names(&row[at..]);
+            }
+            form.mender = Some(signs.mender());
+        }
+
+        form.customs.hosts = hosts(rows.iter().map(|row| &**row));
+        let mut ballot = Ballot::default();
+        for row in &rows {
+            let (meta, at) = prefix::strip(row, &form.customs);
+            match meta.context {
+                // A grammar knows all that stands before the message.
+                Context::None => ballot.count(&row[at..]),
+                _ => ballot.count("[    0.000000]"),
+            }
+        }
+        form.customs.column = ballot.winner();
+
+        let mut ruler = Ruler::default();
+        for row in &rows {
+            ruler.measure(row, begins_record(row, &form.customs));
+        }
+        form.wrap = ruler.width();
+        form
+    }
+}
+
+/// Does a row begin with a prefix, so that it cannot be the rest of another?
+pub(super) fn begins_record(row: &str, customs: &Customs) -> bool {
+    let (meta, at) = prefix::strip(row, customs);
+    meta.recognised || kmsg::header(&row[at..]).is_some()
+}
+
+/// The hosts that have a line with the kernel's tag.
+fn hosts<'a>(rows: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut hosts: Vec<String> = Vec::new();
+    for row in rows {
+        if !row.contains("kernel") {
+            continue;
+        }
+        let dated = super::printk::priority(row).map_or(row, |(_, at)| &row[at..]);
+        let Some((_, at)) = calendar::date(dated) else { continue };
+        let Some(tag) = dated.get(at..).and_then(|rest| syslog::tag(rest.trim_start(), |_| false))
+        else {
+            continue;
+        };
+        if let Some(host) = tag.host
+            && hosts.len() < MAX_HOSTS
+            && !hosts.iter().any(|known| known == host)
+        {
+            hosts.push(host.to_owned());
+        }
+    }
+    hosts
+}

@@ -1,0 +1,209 @@
+//! Rejoining rows that a terminal or a mail program has broken at a fixed
+//! width.
+
+use std::borrow::Cow;
+
+use super::rows::Row;
+
+/// Widths that terminals have: few broken rows suffice to believe in them.
+const COMMON: [usize; 6] = [80, 132, 100, 120, 128, 160];
+
+/// Longest line put together again, in bytes.
+const MAX_LINE: usize = 64 * 1024;
+
+/// Gathers what a sample tells about a break at a fixed width.
+#[derive(Debug, Default)]
+pub(super) struct Ruler {
+    /// Widest row, in characters.
+    widest: usize,
+    /// Rows as wide as the widest, and how they go on.
+    full: usize,
+    full_then_start: usize,
+    full_then_rest: usize,
+    previous_width: usize,
+    rows: usize,
+    starts: usize,
+}
+
+impl Ruler {
+    /// Counts a row. `starts` tells whether it begins with a prefix.
+    pub(super) fn measure(&mut self, row: &str, starts: bool) {
+        let width = row.chars().count();
+        if width > self.widest {
+            self.widest = width;
+            self.full = 0;
+            self.full_then_start = 0;
+            self.full_then_rest = 0;
+        } else if self.previous_width == self.widest {
+            if starts {
+                self.full_then_start += 1;
+            } else if !row.is_empty() {
+                self.full_then_rest += usize::from(starts || goes_on(row));
+            }
+        }
+        self.full += usize::from(width == self.widest);
+        self.previous_width = width;
+        self.rows += 1;
+        self.starts += usize::from(starts);
+    }
+
+    /// The width at which rows were broken, and whether most lines of the
+    /// capture begin with a prefix.
+    pub(super) fn width(&self) -> Option<Wrap> {
+        let stamped = self.starts * 4 >= self.rows && self.starts >= 3;
+        let common = COMMON.contains(&self.widest);
+        let believed = match (stamped, common) {
+            (true, true) => self.full >= 1 && self.full_then_rest > 0,
+            (true, false) => self.full >= 3 && self.full_then_rest >= 3,
+            (false, true) => self.full >= 2 && self.full_then_rest > 0,
+            (false, false) => false,
+        };
+        let contradicted = stamped && self.full_then_start * 3 > self.full_then_rest * 2;
+        (believed && self.widest >= 40 && !contradicted)
+            .then_some(Wrap { width: self.widest, stamped })
+    }
+}
+
+/// Can this row be the rest of a broken one? A rule of dashes cannot.
+fn goes_on(row: &str) -> bool {
+    !row.is_empty() && !is_rule(row)
+}
+
+fn is_rule(row: &str) -> bool {
+    let row = row.trim();
+    row.len() >= 20
+        && row.bytes().all(|b| b == row.as_bytes()[0])
+        && b"=-*".contains(&row.as_bytes()[0])
+}
+
+/// Rows are broken at `width` characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wrap {
+    width: usize,
+    stamped: bool,
+}
+
+impl Wrap {
+    /// Is `next` the rest of `row`, whose last piece was `piece` characters
+    /// wide? `starts` tells whether `next` begins with a prefix.
+    pub(super) fn continues(&self, row: &Row<'_>, piece: usize, next: &str, starts: bool) -> bool {
+        if starts || !goes_on(next) || row.text.len() + next.len() > MAX_LINE {
+            return false;
+        }
+        // A blank at the break may have been trimmed away.
+        let full = piece == self.width || (self.stamped && piece + 1 == self.width);
+        if !full || is_rule(&row.text) {
+            return false;
+        }
+        self.stamped || !begins_anew(next)
+    }
+
+    /// Appends `next` to `row`; `piece` is the width of its last piece.
+    pub(super) fn join(&self, row: &mut Row<'_>, piece: usize, next: &str) {
+        let text = row.text.to_mut();
+        if piece < self.width {
+            text.push(' ');
+        }
+        text.push_str(next);
+    }
+}
+
+/// Without prefixes, a row that begins like a line of a report is one.
+fn begins_anew(row: &str) -> bool {
+    const HEADS: [&str; 24] = [
+        "BUG:",
+        "WARNING:",
+        "INFO:",
+        "Call Trace:",
+        "Call trace:",
+        "RIP: ",
+        "RSP: ",
+        "Code: ",
+        "CPU: ",
+        "Modules linked in",
+        "Hardware name:",
+        "Kernel panic",
+        "Workqueue:",
+        "---[ end",
+        "------------[",
+        "FS: ",
+        "CS: ",
+        "CR2: ",
+        "DR0: ",
+        "DR3: ",
+        "Stack:",
+        " <",
+        "Oops: ",
+        "Kernel Offset:",
+    ];
+    let row_start = row.trim_start();
+    let register = matches!(row.as_bytes(), [b'R', _, _, b':', b' ', ..]);
+    let frame = row.starts_with(' ')
+        && row_start.split_once("+0x").is_some_and(|(name, rest)| {
+            !name.contains("+0x") && rest.contains("/0x") && rest.len() < 40
+        });
+    register || frame || HEADS.iter().any(|head| row.starts_with(head))
+}
+
+/// The rest of a row cut at `width`, for tests and for callers that count.
+pub(super) fn width_of(text: &Cow<'_, str>) -> usize {
+    text.chars().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn break_at(width: usize, lines: &[&str]) -> Vec<String> {
+        let cut = |line: &&str| -> Vec<String> {
+            let letters: Vec<char> = line.chars().collect();
+            letters.chunks(width).map(|piece| piece.iter().collect()).collect()
+        };
+        lines.iter().flat_map(cut).collect()
+    }
+
+    fn rejoin(rows: &[String]) -> Vec<String> {
+        let starts = |row: &str| row.starts_with('[');
+        let mut ruler = Ruler::default();
+        rows.iter().for_each(|row| ruler.measure(row, starts(row)));
+        let Some(wrap) = ruler.width() else {
+            return rows.to_vec();
+        };
+        let mut out: Vec<(Row<'static>, usize)> = Vec::new();
+        for text in rows {
+            let next = Row { text: Cow::Owned(text.clone()), number: 1, offset: 0 };
+            let piece = width_of(&next.text);
+            match out.last_mut() {
+                Some((row, width)) if wrap.continues(row, *width, text, starts(text)) => {
+                    wrap.join(row, *width, text);
+                    *width = piece;
+                }
+                _ => out.push((next, piece)),
+            }
+        }
+        out.into_iter().map(|(row, _)| row.text.into_owned()).collect()
+    }
+
+    #[test]
+    fn rows_broken_at_80_come_together() {
+        let lines = [
+            "[   55.468844] BUG: KASAN: use-after-free in consume_skb+0x39f/0x530 at addr ffff8801cbeda574",
+            "[   55.484627] Read of size 4 by task syz-executor2/4676",
+            "[   55.490296] Hardware name: Google Google Compute Engine/Google Compute Engine, BIOS Google 01/01/2011",
+            "[   55.484627] Call Trace:",
+            "[   55.484627]  dump_stack+0x194/0x257",
+        ];
+        assert_eq!(rejoin(&break_at(80, &lines)), lines);
+    }
+
+    #[test]
+    fn rows_that_were_never_broken_stay() {
+        let lines = [
+            "[   55.468844] a line of some length that ends where it ends",
+            "a line from elsewhere",
+            "[   55.484627] Call Trace:",
+        ]
+        .map(String::from);
+        assert_eq!(rejoin(&lines), lines);
+    }
+}
