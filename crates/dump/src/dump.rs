@@ -27,6 +27,18 @@ impl Dump {
         Ok(Dump { memory, meta })
     }
 
+    /// Opens a dump whose files are in memory already, each under the name that messages call it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); packed files are not dumps here.
+    pub fn from_bytes(
+        files: Vec<(PathBuf, Vec<u8>)>,
+        options: OpenOptions,
+    ) -> Result<Dump, OpenError> {
+        let Opened { memory, meta } = open::open_bytes(files, &options)?;
+        Ok(Dump { memory, meta })
+    }
+
     /// The format.
     pub fn format(&self) -> Format {
         self.meta.format

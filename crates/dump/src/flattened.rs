@@ -85,12 +85,24 @@ impl Index {
         (skip.checked_add(len as u64)? <= piece.len).then_some(piece.at + skip)
     }
 
+    /// Whether `len` bytes of content are there: see [`gather`](Self::gather) about holes.
+    pub(crate) fn has(&self, offset: u64, len: usize) -> bool {
+        let Some(end) = offset.checked_add(len as u64).filter(|&end| end <= self.len) else {
+            return false;
+        };
+        let pieces = self.pieces.iter().skip(self.find(offset)).take_while(|p| p.offset < end);
+        let covered = |p: &Piece| (p.offset + p.len).min(end) - p.offset.max(offset);
+        self.complete || pieces.map(covered).sum::<u64>() == len as u64
+    }
+
     /// Copies `len` bytes of content. Holes are zeros, as they are in the file that
     /// `makedumpfile -R` would write, unless the stream was cut: then they are missing.
     pub(crate) fn gather(&self, file: &[u8], offset: u64, len: usize) -> Option<Vec<u8>> {
-        let end = offset.checked_add(len as u64).filter(|&end| end <= self.len)?;
+        if !self.has(offset, len) {
+            return None;
+        }
+        let end = offset + len as u64;
         let mut out = vec![0; len];
-        let mut covered = 0;
         for piece in self.pieces.iter().skip(self.find(offset)).take_while(|p| p.offset < end) {
             let from = piece.offset.max(offset);
             let to = (piece.offset + piece.len).min(end);
@@ -98,9 +110,8 @@ impl Index {
             let source = (piece.at + (from - piece.offset)) as usize;
             let target = (from - offset) as usize;
             out[target..target + n].copy_from_slice(file.get(source..source + n)?);
-            covered += n;
         }
-        (covered == len || self.complete).then_some(out)
+        Some(out)
     }
 }
 

@@ -26,6 +26,14 @@ impl Image {
         Self::new(Map::open(path)?)
     }
 
+    /// The content of a file that is in memory.
+    ///
+    /// # Errors
+    /// `InvalidData` for a flattened file that is none.
+    pub(crate) fn from_bytes(bytes: Vec<u8>) -> io::Result<Self> {
+        Self::new(Map::Bytes(bytes))
+    }
+
     fn new(map: Map) -> io::Result<Self> {
         let flattened = flattened::is_flattened(&map).then(|| Index::build(&map)).transpose()?;
         Ok(Image { map, flattened })
@@ -64,6 +72,14 @@ impl Image {
                 }
                 index.gather(&self.map, offset, len).map(Cow::Owned)
             }
+        }
+    }
+
+    /// Whether [`get`](Self::get) would yield these bytes.
+    pub(crate) fn has(&self, offset: u64, len: usize) -> bool {
+        match &self.flattened {
+            None => self.slice(offset, len).is_some(),
+            Some(index) => index.has(offset, len),
         }
     }
 

@@ -154,9 +154,7 @@ impl PhysicalMemory for Kdump {
         match self.place(pfn) {
             Place::In(_, part) if part.is_truncated() => match part.descriptor(pfn) {
                 Err(Reason::Truncated) => Presence::Truncated,
-                Ok(d) if d.offset.saturating_add(d.size as u64) > part.image.len() => {
-                    Presence::Truncated
-                }
+                Ok(page) if !part.image.has(page.offset, page.size) => Presence::Truncated,
                 _ => Presence::Stored,
             },
             Place::In(..) => Presence::Stored,

@@ -2,9 +2,12 @@
 
 use std::{fs::File, io, ops::Deref, path::Path};
 
-/// A whole file, mapped read-only.
+/// A whole file, mapped read-only, or bytes that stand for one.
 #[derive(Debug)]
-pub(crate) struct Map(Option<memmap2::Mmap>);
+pub(crate) enum Map {
+    File(memmap2::Mmap),
+    Bytes(Vec<u8>),
+}
 
 impl Map {
     /// Maps `path`. An empty file yields an empty slice.
@@ -18,7 +21,7 @@ impl Map {
             return Err(io::Error::other("not a regular file"));
         }
         if meta.len() == 0 {
-            return Ok(Map(None));
+            return Ok(Map::Bytes(Vec::new()));
         }
         // SAFETY: the mapping is private and read-only, and is handed out as `&[u8]` bound to
         // `self`. What remains is another process changing or cutting the file meanwhile: changed
@@ -26,13 +29,16 @@ impl Map {
         // ends the process with SIGBUS, as it does every program that maps files.
         #[allow(unsafe_code)]
         let map = unsafe { memmap2::Mmap::map(&file)? };
-        Ok(Map(Some(map)))
+        Ok(Map::File(map))
     }
 }
 
 impl Deref for Map {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
-        self.0.as_deref().unwrap_or(&[])
+        match self {
+            Map::File(map) => map,
+            Map::Bytes(bytes) => bytes,
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! From files to a dump: told apart by content.
 
 use std::{
-    fmt,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
@@ -89,20 +89,37 @@ pub(crate) fn open(files: &[PathBuf], options: &OpenOptions) -> Result<Opened, O
     if images.len() == files.len() {
         return raw::open(images);
     }
-    let mut inputs = Vec::new();
+    let inputs: Result<Vec<Input>, OpenError> =
+        files.iter().map(|path| load(path, options)).collect();
+    open_inputs(inputs?, options)
+}
+
+/// Opens files that are in memory; they may not be packed.
+pub(crate) fn open_bytes(
+    files: Vec<(PathBuf, Vec<u8>)>,
+    options: &OpenOptions,
+) -> Result<Opened, OpenError> {
+    let inputs: Result<Vec<Input>, OpenError> = files
+        .into_iter()
+        .map(|(path, bytes)| match Image::from_bytes(bytes) {
+            Ok(image) => Ok(Input { path, image }),
+            Err(error) => Err(failed(&path, error)),
+        })
+        .collect();
+    open_inputs(inputs?, options)
+}
+
+fn open_inputs(inputs: Vec<Input>, options: &OpenOptions) -> Result<Opened, OpenError> {
     let mut kinds = Vec::new();
-    for path in files {
-        let input = load(path, options)?;
-        let kind = recognise(&input.image)
-            .ok_or_else(|| OpenError::NotADump { path: input.path.clone() })?;
-        inputs.push(input);
-        kinds.push(kind);
+    for input in &inputs {
+        let kind = recognise(&input.image);
+        kinds.push(kind.ok_or_else(|| OpenError::NotADump { path: input.path.clone() })?);
     }
     let [kind, others @ ..] = &kinds[..] else { return Err(OpenError::NoFile) };
-    if others.iter().any(|other| other != kind) {
+    if let Some(other) = others.iter().position(|other| other != kind) {
         return Err(OpenError::not_one_dump(
             &inputs[0].path,
-            &inputs[1].path,
+            &inputs[other + 1].path,
             "they are dumps of different formats",
         ));
     }
@@ -114,12 +131,15 @@ pub(crate) fn open(files: &[PathBuf], options: &OpenOptions) -> Result<Opened, O
     }
 }
 
+fn failed(path: &Path, error: io::Error) -> OpenError {
+    match error.kind() {
+        io::ErrorKind::InvalidData => OpenError::corrupt(path, error.to_string()),
+        _ => OpenError::io(path, error),
+    }
+}
+
 /// Maps a file, unpacked before if need be.
 fn load(path: &Path, options: &OpenOptions) -> Result<Input, OpenError> {
-    let failed = |path: &Path, error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::InvalidData => OpenError::corrupt(path, error.to_string()),
-        _ => OpenError::io(path, error),
-    };
     let image = Image::open(path).map_err(|error| failed(path, error))?;
     if !unpack::is_packed(&image) {
         return Ok(Input { path: path.into(), image });

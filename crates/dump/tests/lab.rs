@@ -137,7 +137,7 @@ fn conversions_read_back() {
     };
     let out = tempfile::tempdir().unwrap();
     // Every other group of 16 frames, so that runs have all kinds of borders.
-    let keep = |pfn: u64| if pfn / 16 % 2 == 0 { Keep::Store } else { Keep::Exclude };
+    let keep = |pfn: u64| if (pfn / 16).is_multiple_of(2) { Keep::Store } else { Keep::Exclude };
     for name in ["vmcore", "kdump-c"] {
         let source = open(&[dir.join(name)]);
         let origin = Origin::of(&source);

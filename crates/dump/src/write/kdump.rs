@@ -177,7 +177,7 @@ impl Bitmap {
         let mut bit = first;
         while bit < end {
             let byte = (bit / 8) as usize;
-            if bit % 8 == 0 && end - bit >= 8 {
+            if bit.is_multiple_of(8) && end - bit >= 8 {
                 let whole = ((end - bit) / 8) as usize;
                 self.bytes[byte..byte + whole].fill(0xff);
                 bit += whole as u64 * 8;
