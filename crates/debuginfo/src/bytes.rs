@@ -1,4 +1,11 @@
-//! Integers out of untrusted bytes: a position outside the slice is `None`, never a panic.
+//! Bytes that nobody vouches for: memory read by address, and integers out of slices, where a
+//! position outside is `None`, never a panic.
+
+/// Virtual memory, as far as the finders of tables need it.
+pub trait Bytes {
+    /// Fills `buf` from `address`; false when any byte of it cannot be had.
+    fn read(&self, address: u64, buf: &mut [u8]) -> bool;
+}
 
 /// The byte at `at`.
 pub(crate) fn byte(data: &[u8], at: usize) -> Option<u8> {

@@ -8,17 +8,11 @@ mod find;
 mod names;
 
 use crate::{
-    bytes::{u32_le, u64_le},
+    bytes::{Bytes, u32_le, u64_le},
     symbols::{Symbols, SymbolsBuilder},
 };
 
 pub use find::find_kallsyms;
-
-/// Virtual memory as kallsyms needs it.
-pub trait Bytes {
-    /// Fills `buf` from `address`; false when any byte of it cannot be had.
-    fn read(&self, address: u64, buf: &mut [u8]) -> bool;
-}
 
 /// Where the tables lie: virtual addresses, as VMCOREINFO's `SYMBOL(kallsyms_…)` lines or
 /// [`find_kallsyms`] give them.

@@ -12,11 +12,12 @@ pub mod symbols;
 pub mod types;
 
 pub use btf::{BtfBase, BtfError, find_btf, load_btf};
+pub use bytes::Bytes;
 pub use ctype::parse_type;
 pub use elf::{Elf, ElfError, Section};
 pub use globals::{global_type, global_type_within};
-pub use kallsyms::{Bytes, KallsymsError, KallsymsTables, find_kallsyms, load_kallsyms};
-pub use orc::{Orc, OrcEntry, OrcError, OrcFormat, OrcKind, OrcReg, orc_format};
+pub use kallsyms::{KallsymsError, KallsymsTables, find_kallsyms, load_kallsyms};
+pub use orc::{Orc, OrcEntry, OrcError, OrcFormat, OrcInPlace, OrcKind, OrcReg, orc_format};
 pub use symbols::{Symbol, Symbols, SymbolsBuilder};
 pub use types::{
     Composite, CompositeKind, Enumerator, Kind, Member, MemberPath, Name, Param, Qualifier, Type,

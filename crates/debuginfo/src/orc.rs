@@ -5,7 +5,11 @@
 //! sorted by instruction. The bits of an entry changed four times; [`OrcFormat`] has the layouts
 //! and [`OrcEntry`] is what all of them mean.
 
+mod in_place;
+
 use crate::bytes::{u16_le, u32_le};
+
+pub use in_place::OrcInPlace;
 
 /// Bytes of `struct orc_entry`.
 const ENTRY: usize = 6;
@@ -23,6 +27,18 @@ pub enum OrcError {
         ips: usize,
         /// Entries of the table of unwind rules.
         entries: usize,
+    },
+    /// A part of the tables is not in the dump, or not mapped.
+    #[error("the ORC tables cannot be read at {address:#x}")]
+    Unreadable {
+        /// Virtual address.
+        address: u64,
+    },
+    /// The addresses around the one that was looked up are not in order.
+    #[error("the ORC table of addresses is not sorted at {address:#x}")]
+    Unsorted {
+        /// Virtual address in the table.
+        address: u64,
     },
 }
 

@@ -7,6 +7,7 @@
 mod declare;
 
 use std::{
+    cell::Cell,
     hash::{BuildHasher, Hasher},
     sync::{Mutex, RwLock},
 };
@@ -230,6 +231,10 @@ impl MemberPath {
 /// Deepest chain of typedefs, qualifiers, arrays and anonymous members that is followed. A
 /// hostile BTF can contain a cycle; a real one is nowhere near this.
 const MAX_DEPTH: u32 = 64;
+
+/// Most anonymous structs and unions that the search for a member looks into: damaged ones can
+/// hold each other so that there are 2⁶⁴ ways down.
+const MAX_COMPOSITES: u32 = 1000;
 
 struct IndexEntry {
     hash: u64,
@@ -514,7 +519,7 @@ impl Types {
                 Some(open) => (&step[..open], &step[open..]),
                 None => (step, ""),
             };
-            let found = self.member_at(at.ty, name, 0)?;
+            let found = self.member_at(at.ty, name, 0, &Cell::new(MAX_COMPOSITES))?;
             at = MemberPath { bit_offset: at.bit_offset.checked_add(found.bit_offset)?, ..found };
             while let Some(rest) = indexes.strip_prefix('[') {
                 let close = rest.find(']')?;
@@ -529,14 +534,21 @@ impl Types {
         Some(at)
     }
 
-    fn member_at(&self, id: TypeId, name: &str, depth: u32) -> Option<MemberPath> {
+    fn member_at(
+        &self,
+        id: TypeId,
+        name: &str,
+        depth: u32,
+        left: &Cell<u32>,
+    ) -> Option<MemberPath> {
+        left.set(left.get().checked_sub(1)?);
         if depth > MAX_DEPTH {
             return None;
         }
         let composite = self.as_composite(id)?;
         for member in &composite.members {
             if member.name.is_none() {
-                if let Some(inner) = self.member_at(member.ty, name, depth + 1) {
+                if let Some(inner) = self.member_at(member.ty, name, depth + 1, left) {
                     let bit_offset = inner.bit_offset.checked_add(member.bit_offset)?;
                     return Some(MemberPath { bit_offset, ..inner });
                 }

@@ -161,6 +161,23 @@ fn damage_costs_what_it_touches() {
     assert!(matches!(load_btf(&types, &[0; 24], None), Err(BtfError::Magic(0))));
 }
 
+#[test]
+fn types_that_hold_each_other_end() {
+    let mut w = BtfWriter::new();
+    // Each function takes eight of the next, each struct holds eight of the next unnamed.
+    for id in (1..100).step_by(2) {
+        w.record("f", 13, false, 8, 0, &[0, id + 2].repeat(8));
+        w.record("s", 4, false, 8, 8, &[0, id + 3, 0].repeat(8));
+    }
+    w.record("", 13, false, 0, 0, &[]);
+    w.record("", 4, false, 0, 8, &[]);
+    let types = Types::new(8);
+    let base = load_btf(&types, &w.finish(), None).unwrap();
+    assert_eq!(base.damage(), None);
+    assert!(types.display(base.type_id(1).unwrap()).len() < 1 << 20);
+    assert_eq!(types.member(base.type_id(2).unwrap(), "none"), None);
+}
+
 /// A piece of memory.
 struct Piece {
     address: u64,

@@ -4,8 +4,8 @@
 use std::{collections::HashMap, fs::File, path::PathBuf, time::Instant};
 
 use necropsy_debuginfo::{
-    Bytes, Elf, KallsymsTables, Kind, Orc, OrcFormat, OrcKind, Symbols, Type, Types, find_btf,
-    find_kallsyms, global_type_within, load_btf, load_kallsyms, orc_format,
+    Bytes, Elf, KallsymsTables, Kind, Orc, OrcFormat, OrcInPlace, OrcKind, OrcReg, Symbols, Type,
+    Types, find_btf, find_kallsyms, global_type_within, load_btf, load_kallsyms, orc_format,
 };
 use object::{Object, ObjectSection, ObjectSymbol, ReadCache};
 
@@ -189,7 +189,33 @@ fn orc_of_real_kernels() {
         assert!(orc.iter().map(|(ip, _)| ip).is_sorted());
         let schedule = orc.lookup(kernel.symbols["schedule"]).unwrap();
         assert_eq!((schedule.kind, schedule.sp_offset), (OrcKind::Call, 8));
-        assert_eq!(schedule.sp_reg, necropsy_debuginfo::OrcReg::Sp);
+        assert_eq!(schedule.sp_reg, OrcReg::Sp);
+
+        // Functions begin with nothing but the return address on the stack. Parts of functions
+        // that were moved elsewhere, and entry code, begin with more.
+        let symbols = kernel.load(&kernel.tables(), &[]);
+        let in_place = OrcInPlace {
+            ips: address,
+            entries: kernel.section(".orc_unwind").unwrap().0,
+            count: orc.len() as u64,
+            format,
+        };
+        let (mut plain, mut others) = (0, 0);
+        // In 7.2 data also has the letter of text.
+        let text = kernel.symbols["_stext"]..kernel.symbols["_etext"];
+        for symbol in symbols.iter().filter(|s| s.is_text() && text.contains(&s.address)) {
+            let rule = orc.lookup(symbol.address);
+            match rule {
+                _ if symbol.name.ends_with(".cold") => {}
+                Some(rule) if (rule.sp_reg, rule.sp_offset) == (OrcReg::Sp, 8) => plain += 1,
+                _ => others += 1,
+            }
+            assert_eq!(in_place.lookup(&kernel, symbol.address), Ok(rule));
+            let inside = symbol.address + symbol.size / 2;
+            assert_eq!(in_place.lookup(&kernel, inside), Ok(orc.lookup(inside)));
+        }
+        eprintln!("  {plain} functions begin at sp+8, {others} do not");
+        assert!(others * 20 < plain);
     }
 }
 

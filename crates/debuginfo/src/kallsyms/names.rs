@@ -2,8 +2,8 @@
 
 use memchr::memchr;
 
-use super::{Bytes, KallsymsError, KallsymsTables, read};
-use crate::bytes::{byte, u16_le, u32_le};
+use super::{KallsymsError, KallsymsTables, read};
+use crate::bytes::{Bytes, byte, u16_le, u32_le};
 
 /// Longest token table that is read: 256 tokens in, in practice, a kilobyte. Its index has 16 bits.
 const MAX_TOKEN_TABLE: usize = 1 << 16;
