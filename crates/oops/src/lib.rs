@@ -1,20 +1,32 @@
 //! Panic text: channels, segmenting, decoding, naming.
+//!
+//! [`reports`] reads a log that is all there, [`Scanner`] one that comes in.
+//! Each [`Report`] says what kind of trouble it is, what to call it, which
+//! function is to blame, and what registers, trace and code tell. Nothing here
+//! opens a file: [`Symbolizer`] is how a caller lends its symbols.
 #![forbid(unsafe_code)]
 
+pub mod channel;
 mod class;
+mod decode;
 mod line;
 mod naming;
-mod plain;
+mod report;
+mod scan;
 mod segment;
+mod signature;
+mod symbolize;
+mod system;
+mod titles;
 
 pub use class::Class;
+pub use decode::meaning::errno;
+pub use decode::user::syscall_name;
 pub use line::{Context, Line, LineKind};
-
-/// Temporary.
-pub fn titles(input: &[u8]) -> Option<(String, Vec<String>, Option<&'static str>, Option<&'static str>)> {
-    let lines = plain::lines(input);
-    let region = segment::next(&lines, 0)?;
-    let n = naming::name(region.header, &region.text, region.head);
-    let t = naming::type_of(&n.title);
-    Some((n.title, n.alt, n.corrupted, t))
-}
+pub use naming::type_of;
+pub use report::{
+    Arch, Code, ErrorCode, Frame, Module, Register, Report, Taint, TitleStyle, User, Value,
+};
+pub use scan::{Options, Scanner, reports, reports_of_lines};
+pub use signature::{SIG_ALGO, Signature};
+pub use symbolize::{Location, Place, Symbolizer};

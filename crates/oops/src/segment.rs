@@ -3,12 +3,25 @@
 //! A report starts at a header line and is made of the following lines of
 //! the same caller; a later header ends what may be used for its name.
 
+use std::collections::HashSet;
+
 use crate::line::{Context, Line};
 use crate::naming::{self, Compiled};
+use crate::system::System;
 
 /// Longest report, in lines and in bytes: what comes later is not read.
-const LONGEST_LINES: usize = 6000;
+pub(crate) const LONGEST_LINES: usize = 6000;
 const LONGEST_BYTES: usize = 512 << 10;
+
+/// Lines read after the next report has begun: they can tell that two reports
+/// are mixed.
+const BEYOND: usize = 1500;
+
+/// A message that may stand inside a report belongs to it this far.
+const INNER: usize = 250;
+
+/// A report is over when so many lines tell nothing.
+const SILENT: usize = 25;
 
 /// After so many lines a panic message is a consequence with a stack of its
 /// own, not part of the report.
@@ -30,15 +43,42 @@ pub(crate) struct Region {
     pub(crate) head: usize,
 }
 
-/// The first report that starts at or after the line `from`.
-pub(crate) fn next(lines: &[Line<'_>], from: usize) -> Option<Region> {
-    let (start, header) = (from..lines.len()).find_map(|index| Some((index, starts(lines, index)?)))?;
-    Some(region(lines, start, header))
+/// What to look for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Search {
+    pub(crate) system: Option<&'static System>,
+    /// Kinds that only plain titles know, as well.
+    pub(crate) all: bool,
+}
+
+/// The first report that starts at or after the line `from` and at none of
+/// the `claimed` lines.
+pub(crate) fn next(
+    lines: &[Line<'_>],
+    from: usize,
+    claimed: &HashSet<usize>,
+    search: Search,
+) -> Option<Region> {
+    let (start, header) = (from..lines.len()).find_map(|index| {
+        let header = starts(lines, index, search)?;
+        (!claimed.contains(&index)).then_some((index, header))
+    })?;
+    Some(region(lines, start, header, search))
+}
+
+/// The lines inside a report at which no report of their own starts.
+pub(crate) fn inner(region: &Region, lines: &[Line<'_>], search: Search) -> Vec<usize> {
+    let own = region.lines.get(1..region.own).unwrap_or(&[]);
+    own.iter()
+        .take(INNER)
+        .copied()
+        .filter(|at| starts(lines, *at, search).is_some_and(|found| found.header.inner))
+        .collect()
 }
 
 /// The header that a line starts a report with.
-fn starts(lines: &[Line<'_>], index: usize) -> Option<&'static Compiled> {
-    let header = naming::header_of(&lines[index].text)?;
+fn starts(lines: &[Line<'_>], index: usize, search: Search) -> Option<&'static Compiled> {
+    let header = naming::header_of(&lines[index].text, search)?;
     // a line that was cut short is printed again in full
     let replayed = lines
         .get(index + 1)
@@ -46,7 +86,12 @@ fn starts(lines: &[Line<'_>], index: usize) -> Option<&'static Compiled> {
     (!replayed).then_some(header)
 }
 
-fn region(lines: &[Line<'_>], start: usize, header: &'static Compiled) -> Region {
+fn region(
+    lines: &[Line<'_>],
+    start: usize,
+    header: &'static Compiled,
+    search: Search,
+) -> Region {
     let context = lines[start].context;
     let source = lines[start].source;
     let established = if lines[start].text.contains("KMSAN") { 16 } else { ESTABLISHED };
@@ -58,7 +103,8 @@ fn region(lines: &[Line<'_>], start: usize, header: &'static Compiled) -> Region
         text: String::new(),
         head: 0,
     };
-    let mut ended = false;
+    let mut ended = None;
+    let mut own = None;
     let mut count = 0;
     let mut every_cpu = false;
     let mut muted = false;
@@ -67,10 +113,16 @@ fn region(lines: &[Line<'_>], start: usize, header: &'static Compiled) -> Region
         if line.source != source {
             continue;
         }
-        if index > start && !ended && ends(lines, index) {
-            ended = true;
-            region.own = region.lines.len();
+        if ended.is_some_and(|ended| index > ended + BEYOND) {
+            break;
+        }
+        let other = index > start && (ended.is_none() || own.is_none()) && ends(lines, index, search);
+        if other && ended.is_none() {
+            ended = Some(index);
             region.head = region.text.len();
+        }
+        if other && own.is_none() && (line.context == context || !context.is_caller()) {
+            own = Some(region.lines.len());
         }
         if line.text.contains("Sending NMI from CPU") {
             every_cpu = true;
@@ -101,18 +153,45 @@ fn region(lines: &[Line<'_>], start: usize, header: &'static Compiled) -> Region
         region.text.push_str(text);
         region.text.push('\n');
     }
-    if !ended {
-        region.own = region.lines.len();
+    if ended.is_none() || context.is_caller() {
         region.head = region.text.len();
     }
-    if context.is_caller() {
-        region.head = region.text.len();
-    }
+    region.own = trim(&region.lines, own.unwrap_or(region.lines.len()), lines);
     region
 }
 
+/// Where the report's own lines end: after the last one that tells something.
+fn trim(report: &[usize], own: usize, lines: &[Line<'_>]) -> usize {
+    let mut last = 0;
+    for (position, at) in report.iter().enumerate().take(own) {
+        if tells(&lines[*at].text) {
+            last = position;
+        } else if position > last + SILENT {
+            break;
+        }
+    }
+    last + 1
+}
+
+/// Is the line one that only reports have?
+fn tells(line: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "CPU: ", "Hardware name: ", "RIP", "EIP", "Code: ", "Call Trace", "Call trace", "Backtrace",
+        "Modules linked in", "---[ end", "Kernel panic", "Kernel Offset", "Rebooting in", "CR2: ",
+        "Tainted", "Allocated by", "Freed by", "=====", "<TASK>", "</TASK>", "<IRQ>", "</IRQ>",
+        "raw: ", "page dumped", "buggy address", "held by", ", at: ", "is trying to", "Memory state",
+        "last unloaded", "Stack:", "backtrace:", "bt#", " at ", "ddb", "goroutine",
+    ];
+    naming::stack::is_frame(line)
+        || WORDS.iter().any(|word| line.contains(word))
+        || line.split_whitespace().any(|word| {
+            let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+            word.len() >= 8 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+        })
+}
+
 /// Does another report, or a message with a stack of its own, begin here?
-fn ends(lines: &[Line<'_>], index: usize) -> bool {
+fn ends(lines: &[Line<'_>], index: usize, search: Search) -> bool {
     let text = &lines[index].text;
     if text.contains("vmalloc: allocation failure:")
         || text.contains("FAULT_INJECTION: forcing a failure")
@@ -120,7 +199,7 @@ fn ends(lines: &[Line<'_>], index: usize) -> bool {
     {
         return true;
     }
-    starts(lines, index).is_some_and(|found| !found.header.inner)
+    starts(lines, index, search).is_some_and(|found| !found.header.inner)
 }
 
 /// Is the line a frame the unwinder does not vouch for?

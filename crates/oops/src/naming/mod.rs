@@ -8,13 +8,15 @@ pub(crate) mod skip;
 pub(crate) mod stack;
 mod types;
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
 use crate::class::Class;
 use pattern::compile;
-use rules::{HEADERS, Header, Rule};
+use crate::segment::Search;
+use rules::{HEADERS, Header, PLAIN, Rule, foreign};
 pub(crate) use sanitize::sanitize;
 pub use types::type_of;
 
@@ -23,7 +25,7 @@ pub use types::type_of;
 pub(crate) struct Compiled {
     pub(crate) header: &'static Header,
     except: Option<regex::RegexSet>,
-    rules: LazyLock<Vec<CompiledRule>, Box<dyn FnOnce() -> Vec<CompiledRule> + Send + Sync>>,
+    rules: LazyLock<Vec<CompiledRule>, Box<dyn FnOnce() -> Vec<CompiledRule> + Send>>,
 }
 
 #[derive(Debug)]
@@ -33,15 +35,24 @@ struct CompiledRule {
     whole: Option<Regex>,
 }
 
-static COMPILED: LazyLock<Vec<Compiled>> = LazyLock::new(|| {
-    HEADERS
+static LINUX: LazyLock<Vec<Compiled>> =
+    LazyLock::new(|| HEADERS.iter().copied().flatten().map(Compiled::new).collect());
+static PLAIN_LINUX: LazyLock<Vec<Compiled>> =
+    LazyLock::new(|| PLAIN.iter().map(Compiled::new).collect());
+static FOREIGN: LazyLock<HashMap<&'static str, Vec<Compiled>>> = LazyLock::new(|| {
+    foreign::SYSTEMS
         .iter()
-        .copied()
-        .flatten()
-        .map(|header| Compiled {
+        .map(|system| (system.name, system.headers.iter().map(Compiled::new).collect()))
+        .collect()
+});
+
+impl Compiled {
+    fn new(header: &'static Header) -> Compiled {
+        let patterns = header.except.iter().map(|pattern| pattern::expand(pattern));
+        Compiled {
             header,
             except: (!header.except.is_empty())
-                .then(|| regex::RegexSet::new(header.except.iter().map(|p| pattern::expand(p))).ok())
+                .then(|| regex::RegexSet::new(patterns).ok())
                 .flatten(),
             rules: LazyLock::new(Box::new(|| {
                 header
@@ -54,24 +65,27 @@ static COMPILED: LazyLock<Vec<Compiled>> = LazyLock::new(|| {
                     })
                     .collect()
             })),
-        })
-        .collect()
-});
+        }
+    }
+
+    fn starts(&self, line: &str) -> bool {
+        line.contains(self.header.text)
+            && !self.except.as_ref().is_some_and(|except| except.is_match(line))
+    }
+}
 
 /// The header that the line starts a report with, if it does.
-pub(crate) fn header_of(line: &str) -> Option<&'static Compiled> {
-    COMPILED.iter().find(|compiled| {
-        line.contains(compiled.header.text)
-            && !compiled
-                .except
-                .as_ref()
-                .is_some_and(|except| except.is_match(line))
-    })
+pub(crate) fn header_of(line: &str, search: Search) -> Option<&'static Compiled> {
+    let find = |headers: &'static [Compiled]| headers.iter().find(|header| header.starts(line));
+    if let Some(system) = search.system {
+        return find(FOREIGN.get(system.name)?);
+    }
+    find(&LINUX).or_else(|| if search.all { find(&PLAIN_LINUX) } else { None })
 }
 
 /// Every header's text, for the search over raw bytes.
 pub(crate) fn needles() -> impl Iterator<Item = &'static str> {
-    HEADERS.iter().copied().flatten().map(|header| header.text)
+    HEADERS.iter().copied().flatten().chain(PLAIN).map(|header| header.text)
 }
 
 /// What a report is called, and why it may be in doubt.
@@ -313,7 +327,13 @@ mod tests {
 
     #[test]
     fn patterns_compile() {
-        for header in HEADERS.iter().copied().flatten() {
+        for header in HEADERS
+            .iter()
+            .copied()
+            .flatten()
+            .chain(PLAIN)
+            .chain(foreign::SYSTEMS.iter().flat_map(|system| system.headers))
+        {
             for except in header.except {
                 pattern::check(except).unwrap();
             }

@@ -5,9 +5,11 @@
 //! pattern matches earliest in the report wins.
 
 mod bug;
+pub(crate) mod foreign;
 mod info;
 mod other;
 mod panic;
+mod plain;
 mod warning;
 
 use crate::class::Class;
@@ -187,3 +189,6 @@ pub(crate) const HEADERS: &[&[Header]] = &[
     panic::HEADERS,
     other::REST,
 ];
+
+/// Headers of kinds the well-known style does not know.
+pub(crate) const PLAIN: &[Header] = plain::HEADERS;

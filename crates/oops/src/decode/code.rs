@@ -1,0 +1,215 @@
+//! The `Code:` line: bytes around the trap, disassembled.
+
+use necropsy_disasm as disasm;
+
+use super::meaning;
+use super::registers::Registers;
+use crate::report::{Arch, Code};
+
+/// The bytes of a `Code:` line and where the trap is among them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Bytes {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) trap: usize,
+    /// Bytes of one token: 1 on x86, 2 or 4 elsewhere.
+    pub(crate) unit: usize,
+}
+
+/// Read the tokens after `Code:`; none unless exactly one is marked.
+pub(crate) fn read(text: &str) -> Option<Bytes> {
+    let mut bytes = Vec::new();
+    let mut trap = None;
+    let mut unit = 0;
+    for token in text.split_whitespace() {
+        let marked = token.starts_with(['<', '(']);
+        let digits = token.trim_matches(|c| matches!(c, '<' | '>' | '(' | ')'));
+        if !matches!(digits.len(), 2 | 4 | 8) || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            break;
+        }
+        if unit == 0 {
+            unit = digits.len() / 2;
+        }
+        if digits.len() != unit * 2 {
+            break;
+        }
+        if marked && trap.replace(bytes.len()).is_some() {
+            return None;
+        }
+        // words are printed as numbers: the machine's order is little-endian
+        // on every architecture whose words we disassemble
+        let value = u32::from_str_radix(digits, 16).ok()?;
+        bytes.extend_from_slice(&value.to_le_bytes()[..unit]);
+        if bytes.len() > 256 {
+            break;
+        }
+    }
+    Some(Bytes {
+        bytes,
+        trap: trap?,
+        unit,
+    })
+}
+
+/// The instruction set to disassemble with, if we can.
+fn machine(arch: Arch) -> Option<disasm::Arch> {
+    match arch {
+        Arch::X86_64 => Some(disasm::Arch::X86_64),
+        Arch::I386 => Some(disasm::Arch::I386),
+        _ => None,
+    }
+}
+
+/// Disassemble, so that an instruction begins at the trap.
+pub(crate) fn disassemble(code: &Bytes, arch: Option<Arch>, registers: &Registers) -> Vec<Code> {
+    let pointer = ["rip", "eip", "pc", "epc"].iter().find_map(|name| registers.get(name));
+    let start = pointer.unwrap_or(0).wrapping_sub(code.trap as u64);
+    let Some(machine) = arch.and_then(machine) else {
+        return words(code, start);
+    };
+    let trap = start.wrapping_add(code.trap as u64);
+    // where an instruction begins before the trap is unknown: try until one
+    // begins at it, and none before it is invalid
+    let listing = (0..code.trap.min(16)).find_map(|cut| {
+        let listing = disasm::decode_all(
+            machine,
+            code.bytes.get(cut..)?,
+            start.wrapping_add(cut as u64),
+        );
+        let clean = listing
+            .iter()
+            .take_while(|instruction| instruction.address != trap)
+            .all(|instruction| instruction.valid && instruction.end() <= trap || pointer_wraps(start));
+        (clean && listing.iter().any(|instruction| instruction.address == trap)).then_some(listing)
+    });
+    let listing = listing.unwrap_or_else(|| {
+        disasm::decode_all(machine, code.bytes.get(code.trap..).unwrap_or(&[]), trap)
+    });
+    let mut listing: Vec<_> = listing;
+    // the last instruction is cut off by the end of the line
+    while listing.last().is_some_and(|last| !last.valid && last.address != trap) {
+        listing.pop();
+    }
+    listing
+        .into_iter()
+        .map(|instruction| Code {
+            address: instruction.address,
+            bytes: hex(&instruction.bytes),
+            text: instruction.text(&|_| None),
+            trapping: instruction.address == trap,
+        })
+        .collect()
+}
+
+fn pointer_wraps(start: u64) -> bool {
+    start > u64::MAX - 512
+}
+
+/// What cannot be disassembled is listed word by word.
+fn words(code: &Bytes, start: u64) -> Vec<Code> {
+    code.bytes
+        .chunks(code.unit.max(1))
+        .enumerate()
+        .map(|(index, word)| {
+            let at = index * code.unit;
+            let mut word = word.to_vec();
+            word.reverse();
+            Code {
+                address: start.wrapping_add(at as u64),
+                bytes: hex(&word),
+                text: String::new(),
+                trapping: at == code.trap,
+            }
+        })
+        .collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
+}
+
+/// What the trapping instruction was about to touch, evaluated from the
+/// registers: `movl $0x3f,(%rax): %rax = 0: a write to NULL`.
+pub(crate) fn cause(code: &Bytes, arch: Option<Arch>, registers: &Registers) -> Option<String> {
+    let machine = machine(arch?)?;
+    let pointer = registers.get("rip").or(registers.get("eip")).unwrap_or(0);
+    let bytes = code.bytes.get(code.trap..)?;
+    let instruction = disasm::decode(machine, bytes, pointer)?;
+    let text = instruction.text(&|_| None);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if instruction.flow == disasm::Flow::Trap {
+        return Some(format!("{text}: a trap the kernel set itself (BUG or WARN)"));
+    }
+    let value = |name: &str| {
+        registers.get(name).or_else(|| match arch {
+            Some(Arch::I386) => None,
+            _ => registers.get(&name.replacen('e', "r", 1)),
+        })
+    };
+    for operand in disasm::memory_operands(machine, bytes, pointer) {
+        let Some(address) = disasm::effective_address(&operand, &value) else {
+            continue;
+        };
+        let sources: Vec<String> = [operand.base, operand.index]
+            .into_iter()
+            .flatten()
+            .filter_map(|name| Some(format!("%{name} = {:#x}", value(name)?)))
+            .collect();
+        // pushes and calls touch the stack: not what went wrong, unless
+        // nothing else did
+        let access = match (operand.read, operand.write) {
+            (true, true) => "a read and write",
+            (false, true) => "a write",
+            _ => "a read",
+        };
+        let place = match address {
+            0 => "NULL".to_owned(),
+            1..0x1000 => format!("NULL + {address:#x}"),
+            _ => match meaning::of(address, arch) {
+                meaning if meaning.is_empty() => format!("{address:#x}"),
+                meaning => format!("{address:#x} ({meaning})"),
+            },
+        };
+        let sources = if sources.is_empty() {
+            String::new()
+        } else {
+            format!("{}: ", sources.join(", "))
+        };
+        return Some(format!("{text}: {sources}{access} at {place}"));
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registers(pairs: &[(&str, u64)]) -> Registers {
+        Registers {
+            arch: Some(Arch::X86_64),
+            values: pairs.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+            ..Registers::default()
+        }
+    }
+
+    #[test]
+    fn write_to_null() {
+        let code = read("90 90 <c7> 00 3f 00 00 00 c3").unwrap();
+        assert_eq!((code.trap, code.unit), (2, 1));
+        let registers = registers(&[("rip", 0xffff_ffff_a028_117f), ("rax", 0)]);
+        let listing = disassemble(&code, Some(Arch::X86_64), &registers);
+        let trap = listing.iter().find(|line| line.trapping).unwrap();
+        assert_eq!(trap.address, 0xffff_ffff_a028_117f);
+        assert_eq!(trap.bytes, "c7 00 3f 00 00 00");
+        assert_eq!(
+            cause(&code, Some(Arch::X86_64), &registers).unwrap(),
+            "movl $0x3f,(%rax): %rax = 0x0: a write at NULL"
+        );
+    }
+
+    #[test]
+    fn refuses_what_is_no_code() {
+        assert_eq!(read("Bad RIP value."), None);
+        assert_eq!(read("Unable to access opcode bytes at 0x0."), None);
+        assert_eq!(read("90 <90> <90>"), None);
+    }
+}

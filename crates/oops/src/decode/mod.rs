@@ -1,0 +1,156 @@
+//! Decoding a report: what each of its lines says.
+
+pub(crate) mod code;
+pub(crate) mod fault;
+mod head;
+pub(crate) mod meaning;
+mod registers;
+mod taint;
+pub(crate) mod trace;
+pub(crate) mod user;
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::naming::pattern::compile;
+use crate::naming::stack;
+use crate::report::{Report, Value};
+use fault::Access;
+use registers::Registers;
+use trace::Trace;
+
+/// A user-mode instruction pointer: code segment 0x33 or 0x23 (0x2b, 0x73).
+static USER_POINTER: LazyLock<Regex> =
+    LazyLock::new(|| compile(r"\bR?E?IP: (0033|0023|0073|002b):"));
+static POINTER: LazyLock<Regex> = LazyLock::new(|| {
+    compile(r"(?:^|[^A-Za-z])(?:RIP|EIP|IP|NIP|PC is at|pc :|epc :|ERA:)[: ].*?\b([a-zA-Z_.][a-zA-Z0-9_.]*(?: [a-z_][a-z0-9_]*)?\+0x[0-9a-f]+/ ?(?:0x)?[0-9a-f]+.*)")
+});
+
+/// What decoding found that naming wants as well.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Findings {
+    pub(crate) access: Option<Access>,
+    /// The function the instruction pointer is in.
+    pub(crate) pointer: Option<String>,
+}
+
+/// Read the lines of a report into it.
+pub(crate) fn decode(lines: &[&str], report: &mut Report) -> Findings {
+    let mut findings = Findings::default();
+    let mut kernel = Registers::default();
+    let mut outside = Registers::default();
+    let mut compat = false;
+    let mut in_user = false;
+    let mut trace = Trace::default();
+    let mut traces = 0;
+    let mut modules: Option<String> = None;
+    let mut code = None;
+    let mut lines = lines.iter().peekable();
+    while let Some(line) = lines.next() {
+        let line: &str = line;
+        if let Some(text) = &mut modules {
+            let goes_on = !line.contains(": ") && !line.trim().is_empty() && text.len() < 1 << 16;
+            if goes_on && !text.contains("[last unloaded:") {
+                text.push(' ');
+                text.push_str(line);
+                continue;
+            }
+            if report.modules.is_empty() {
+                head::modules(text, &mut report.modules);
+            }
+            modules = None;
+        }
+        if let Some((_, listed)) = line.split_once("Modules linked in:") {
+            modules = Some(listed.to_owned());
+            continue;
+        }
+        if head::read(line, report) {
+            // a second dump of the same processor is a consequence
+            continue;
+        }
+        if report.address.is_none()
+            && let Some(value) = fault::address(line)
+        {
+            report.address = Some(Value {
+                value,
+                meaning: meaning::of(value, kernel.arch),
+            });
+        }
+        if report.error_code.as_ref().is_none_or(|code| code.value == 0)
+            && let Some((code, access)) = fault::error_code(line, kernel.arch)
+        {
+            report.error_code = Some(code);
+            findings.access = findings.access.or(access);
+        }
+        if let Some(groups) = USER_POINTER.captures(line) {
+            in_user = true;
+            compat = &groups[1] == "0023" || &groups[1] == "0073";
+        }
+        if let Some((_, bytes)) = line.split_once("Code: ") {
+            if !in_user && code.is_none() && !line.contains("Krnl Code") {
+                let mut bytes = bytes.to_owned();
+                // the line may have been broken by what carried it
+                while let Some(next) = lines.peek()
+                    && is_code(next)
+                {
+                    bytes.push(' ');
+                    bytes.push_str(next);
+                    lines.next();
+                }
+                code = code::read(&bytes);
+            }
+            continue;
+        }
+        if stack::starts_stack(line) {
+            traces += 1;
+            in_user = false;
+            continue;
+        }
+        if let Some(groups) = POINTER.captures(line) {
+            if let Some(frame) = trace::parse(&groups[1]) {
+                findings.pointer.get_or_insert(frame.function);
+            }
+        }
+        let registers = if in_user { &mut outside } else { &mut kernel };
+        if registers.read(line) {
+            continue;
+        }
+        if traces == 1 && trace.read(line) {
+            continue;
+        }
+    }
+    if let Some(text) = modules
+        && report.modules.is_empty()
+    {
+        head::modules(&text, &mut report.modules);
+    }
+    if kernel.arch.is_none() {
+        kernel.arch = outside.arch;
+    }
+    if outside.arch.is_none() {
+        outside.arch = kernel.arch;
+    }
+    report.arch = kernel.arch;
+    report.registers = kernel.explain();
+    if let Some(address) = &mut report.address {
+        address.meaning = meaning::of(address.value, kernel.arch);
+    }
+    report.user = user::decode(&outside, compat);
+    report.trace = trace.frames;
+    if let Some(code) = code {
+        report.code = code::disassemble(&code, kernel.arch, &kernel);
+        report.cause = code::cause(&code, kernel.arch, &kernel);
+    }
+    findings
+}
+
+/// The rest of a `Code:` line: nothing but bytes.
+fn is_code(line: &str) -> bool {
+    let mut tokens = line.split_whitespace().peekable();
+    tokens.peek().is_some()
+        && tokens.all(|token| {
+            let digits = token.trim_matches(|c| matches!(c, '<' | '>' | '(' | ')'));
+            matches!(digits.len(), 2 | 4 | 8) && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+        })
+}

@@ -1,0 +1,245 @@
+//! Panics of systems other than Linux, each with its own headers.
+
+use super::Step::Line;
+use super::{Frame, Header, Rule};
+use crate::class::Class;
+use crate::system::System;
+
+const F: Class = Class::Foreign;
+
+/// The frames of a BSD debugger: `name(args) at name+0x12`.
+const DDB: Frame = Frame::new(&[Line(r"^(?:Stopped (?:in .* )?at +(?:netbsd:)?)@FUNC")])
+    .or(&[Line(r"^[a-zA-Z0-9_.]+\(.*\) at (?:netbsd:)?@FUNC")]);
+/// Below the trap frame of a FreeBSD backtrace.
+const BELOW_TRAP: Frame = Frame::new(&[
+    Line(r"^KDB: stack backtrace|^Stack backtrace"),
+    Line(r"^--- trap"),
+    Line(r"(?:^#[0-9]+ .* |\) )at @FUNC"),
+])
+.or(&[Line(r"^Stopped at +@FUNC")]);
+
+pub(crate) const SYSTEMS: &[System] = &[
+    System {
+        name: "starnix",
+        marks: &["STARNIX KERNEL PANIC"],
+        headers: &[Header::new(
+            "STARNIX KERNEL PANIC",
+            &[Rule::new("STARNIX KERNEL PANIC", "starnix kernel panic in {1}", F)
+                .whole(r"STARNIX KERNEL PANIC(?:.*\n)+?.*panicked at (?:\.\./)*([^ :]+)")
+                .no_stack()],
+        )],
+    },
+    System {
+        name: "fuchsia",
+        marks: &["ZIRCON KERNEL PANIC", "zircon.elf", "ZIRCON REBOOT REASON"],
+        headers: &[
+            Header::new(
+                "ZIRCON KERNEL PANIC",
+                &[
+                    Rule::new("ZIRCON KERNEL PANIC", "{1} in {F}", F)
+                        .whole(r"ZIRCON KERNEL PANIC(?:.*\n)+?.*(ASSERT FAILED).*\n(?:.*\n)+?bt#[0-9]+: 0x[0-9a-f]+ [^ ]")
+                        .at(Frame::new(&[Line(
+                            r"^bt#[0-9]+: 0x[0-9a-f]+ (?:platform_halt|_?panic|__.*|abort)? ?([a-zA-Z_~][^ (]*)",
+                        )])
+                        .skip(&["zircon"]))
+                        .no_stack(),
+                    Rule::new("ZIRCON KERNEL PANIC", "{1}: {2}", F)
+                        .whole(r"ZIRCON KERNEL PANIC(?:.*\n)+?.*(ASSERT FAILED) at \(.*?\): ?(.*)")
+                        .no_stack(),
+                    Rule::new("ZIRCON KERNEL PANIC", "{1} in {F}", F)
+                        .whole(r"ZIRCON KERNEL PANIC(?:.*\n)+?.*(recursion in interrupt handler|double fault|unhandled page fault|[a-z\-]* ?page fault)")
+                        .at(Frame::new(&[Line(r"RIP: 0x[0-9a-f]+ +([a-zA-Z_~][^ (]*)")]).or(&[
+                            Line(r"^bt#[0-9]+: 0x[0-9a-f]+ ([a-zA-Z_~][^ (]*)"),
+                        ]))
+                        .no_stack(),
+                    Rule::new("ZIRCON KERNEL PANIC", "ZIRCON KERNEL PANIC", F).no_stack(),
+                ],
+            ),
+            Header::new("ASSERT FAILED at", &[Rule::new(
+                r"ASSERT FAILED at \(.*?\): ?(.*)",
+                "ASSERT FAILED: {1}",
+                F,
+            )
+            .no_stack()])
+            .inner(),
+        ],
+    },
+    System {
+        name: "darwin",
+        marks: &["panic(cpu ", "mach_kernel :"],
+        headers: &[
+            Header::new(
+                "panic(cpu",
+                &[
+                    Rule::new(
+                        r"panic\(cpu [0-9]+ caller (?:0x)?[0-9a-f]+\): Kernel trap at (?:0x)?[0-9a-f]+, type ([0-9]+)=([^,]+),",
+                        "Kernel trap type {1}={2}",
+                        F,
+                    )
+                    .no_stack(),
+                    Rule::new(r#"panic\(cpu [0-9]+ caller (?:0x)?[0-9a-f]+\): "?(.*?)"?$"#, "panic: {1}", F).no_stack(),
+                ],
+            ),
+        ],
+    },
+    System {
+        name: "netbsd",
+        marks: &["netbsd:", "in supervisor mode", "NetBSD", "panic: kernel diagnostic assertion"],
+        headers: &[
+            Header::new(
+                "in supervisor mode",
+                &[Rule::new(
+                    r"fatal (.*?) in supervisor mode",
+                    "{1} in {F}",
+                    F,
+                )
+                .at(Frame::new(&[Line(r"Stopped in .* at +netbsd:@FUNC")]).or(&[Line(
+                    r"^[a-zA-Z0-9_.]+\(.*\) at netbsd:@FUNC",
+                )]))
+                .no_stack()],
+            ),
+            Header::new(
+                "panic: kernel diagnostic assertion",
+                &[Rule::new(
+                    r#"panic: kernel diagnostic assertion "([^"]+)" failed"#,
+                    "assert failed: {1}",
+                    F,
+                )
+                .no_stack()],
+            ),
+            Header::new(
+                "ASan: Unauthorized Access",
+                &[Rule::new(
+                    r"ASan: Unauthorized Access [Ii]n .*\(([^ )]+)\)|ASan: Unauthorized Access",
+                    "ASan: Unauthorized Access in {F}",
+                    F,
+                )
+                .at(DDB.skip(&["netbsd"]))
+                .no_stack()],
+            ),
+            Header::new(
+                "MSan: Uninitialized",
+                &[Rule::new(
+                    r"MSan: Uninitialized ([a-zA-Z]+) Memory",
+                    "MSan: Uninitialized {1} Memory in {F}",
+                    F,
+                )
+                .at(DDB.skip(&["netbsd"]))
+                .no_stack()],
+            ),
+            Header::new(
+                "UBSan: Undefined Behavior",
+                &[Rule::new(r"UBSan: Undefined Behavior in (.*?),", "UBSan: Undefined Behavior in {1}", F).no_stack()],
+            ),
+            Header::new(
+                "Mutex error",
+                &[Rule::new(r"Mutex error: (.*)", "Mutex error: {1}", F).no_stack()],
+            ),
+            Header::new("panic: ", &[Rule::new(r"panic: (.*)", "panic: {1}", F).no_stack()]),
+        ],
+    },
+    System {
+        name: "freebsd",
+        marks: &["KDB: stack backtrace", "Fatal trap ", "KDB: enter", "FreeBSD"],
+        headers: &[
+            Header::new(
+                "Fatal trap",
+                &[Rule::new(r"Fatal trap ([0-9]+): (.*?) while in", "Fatal trap {1}: {2} in {F}", F)
+                    .at(BELOW_TRAP)
+                    .no_stack()],
+            ),
+            Header::new(
+                "panic:",
+                &[
+                    Rule::new(
+                        r"panic: (.*?) @ (?:.*/)?sys/(.*?):([0-9]+)",
+                        "panic: {1} at sys/{2}:{3}",
+                        F,
+                    )
+                    .no_stack(),
+                    Rule::new(
+                        r"panic: (.*?) at (?:/.*/)?sys/(.*?):([0-9]+)",
+                        "panic: {1} at sys/{2}:{3}",
+                        F,
+                    )
+                    .no_stack(),
+                    Rule::new(r"panic: (.*)", "panic: {1}", F).no_stack(),
+                ],
+            )
+            .except(&[r"[a-zA-Z0-9_.]panic:|ddb\.onpanic"]),
+        ],
+    },
+    System {
+        name: "openbsd",
+        marks: &["db_enter", "ddb>", "ddb{", "end trace frame", "uvm_fault(", "fault trap, code=", "vop_generic_bclient_loop", "OpenBSD", "cleaned vnode"],
+        headers: &[
+            Header::new(
+                "uvm_fault(",
+                &[Rule::new(r"uvm_fault\(", "uvm_fault: {F}", F).at(DDB).no_stack()],
+            ),
+            Header::new(
+                "fault trap, code=",
+                &[
+                    Rule::new(r"kernel: page fault trap", "uvm_fault: {F}", F).at(DDB).no_stack(),
+                    Rule::new(r"kernel: ([a-z]+) fault trap", "{1}_fault: {F}", F).at(DDB).no_stack(),
+                ],
+            ),
+            Header::new(
+                "lock order reversal:",
+                &[Rule::new(
+                    r"lock order reversal:",
+                    "witness: reversal: {1} {2}",
+                    F,
+                )
+                .whole(r"lock order reversal:(?:.*\n)+?.*1st 0x[0-9a-f]+ ([^ ]+) .*\n.*2nd 0x[0-9a-f]+ ([^ ]+)")
+                .no_stack()],
+            ),
+            Header::new(
+                "Caught invalid memory access",
+                &[Rule::new(r"Caught invalid memory access", "KASAN: invalid memory access in {F}", F).at(DDB).no_stack()],
+            ),
+            Header::new(
+                "panic:",
+                &[
+                    Rule::new(
+                        r#"panic: kernel diagnostic assertion "(.*?)" failed"#,
+                        "assert \"{1}\" failed",
+                        F,
+                    )
+                    .no_stack(),
+                    Rule::new(r"panic: (timeout_add: to_ticks) \(.*\) < [0-9]+", "panic: {1} < 0", F).no_stack(),
+                    Rule::new(r"panic: (.*)", "panic: {1}", F).no_stack(),
+                ],
+            )
+            .except(&[r"[a-zA-Z0-9_.]panic:|ddb\.panic|ddb\.onpanic"]),
+        ],
+    },
+    System {
+        name: "gvisor",
+        marks: &["FATAL ERROR:", "gvisor", "goroutine ", "WARNING: DATA RACE", "runsc"],
+        headers: &[
+            Header::new(
+                "FATAL ERROR:",
+                &[Rule::new(r"FATAL ERROR: (.*)", "FATAL ERROR: {1}", F).no_stack()],
+            ),
+            Header::new(
+                "WARNING: DATA RACE",
+                &[Rule::new(r"WARNING: DATA RACE", "DATA RACE in {F}", F)
+                    .at(Frame::new(&[Line(r"^ +(?:[a-z.\-]+/)*([a-zA-Z0-9_.()*]+)\(\)")]))
+                    .no_stack()],
+            ),
+            Header::new(
+                "panic:",
+                &[Rule::new(r"panic: (.*)", "panic: {1}", F).no_stack()],
+            ),
+            Header::new(
+                "fatal error:",
+                &[Rule::new(r"(fatal error: .*)", "{1}", F).no_stack()],
+            ),
+            Header::new(
+                "SIGSEGV:",
+                &[Rule::new(r"(SIGSEGV: .*)", "{1}", F).no_stack()],
+            ),
+        ],
+    },
+];

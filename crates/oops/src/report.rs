@@ -1,0 +1,267 @@
+//! What is known of one report: the product of this crate.
+
+use serde::Serialize;
+
+use crate::class::Class;
+use crate::signature::Signature;
+
+/// A style of titles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TitleStyle {
+    /// As a person would say it.
+    #[default]
+    Plain,
+    /// As the well-known fuzzer's dashboard says it, to compare with.
+    Syzkaller,
+}
+
+/// One report of a log. Fields that the text does not carry are absent.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Position among the log's reports, from 0.
+    pub index: usize,
+    /// Nothing went wrong before it, as far as the log tells.
+    pub first: bool,
+    /// The kind of trouble.
+    pub class: Class,
+    /// What to call it, in the style asked for.
+    pub title: String,
+    /// Other titles of the same bug, in the style asked for.
+    pub alt_titles: Vec<String>,
+    /// The type name that goes with the title in the syzkaller style.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<&'static str>,
+    /// The guilty function, generic ones passed over.
+    pub frame: Option<String>,
+    /// The text is cut, mixed with another's or lacks its head.
+    pub corrupted: bool,
+    /// Why it is held to be so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub corrupted_why: Option<&'static str>,
+    /// The kernel panicked, in this report or later.
+    pub panicked: bool,
+    /// The log holds noise that explains such reports away.
+    pub suppressed: bool,
+    /// First line in the input, from 1.
+    pub start_line: usize,
+    /// Last line in the input, from 1.
+    pub end_line: usize,
+    /// Time of the first line, in seconds since boot (or as the channel had it).
+    pub time: Option<f64>,
+    /// CPU it happened on.
+    pub cpu: Option<u32>,
+    /// Thread that was running.
+    pub pid: Option<u32>,
+    /// Its name.
+    pub comm: Option<String>,
+    /// Kernel release.
+    pub release: Option<String>,
+    /// Hardware name, as DMI or the device tree has it.
+    pub hardware: Option<String>,
+    /// Work item that was running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workqueue: Option<String>,
+    /// Instruction set, as the registers show it.
+    pub arch: Option<Arch>,
+    /// Taint flags.
+    pub taint: Vec<Taint>,
+    /// The processor's error code, spelled out.
+    pub error_code: Option<ErrorCode>,
+    /// The address whose access failed.
+    pub address: Option<Value>,
+    /// Registers at the fault.
+    pub registers: Vec<Register>,
+    /// Call trace, innermost first.
+    pub trace: Vec<Frame>,
+    /// Instructions around the trap.
+    pub code: Vec<Code>,
+    /// What the trapping instruction was about to do.
+    pub cause: Option<String>,
+    /// Where user space was.
+    pub user: Option<User>,
+    /// Modules that were loaded.
+    pub modules: Vec<Module>,
+    /// Keys for grouping.
+    pub signatures: Vec<Signature>,
+    /// The report's own lines, prefixes taken off.
+    #[serde(skip)]
+    pub text: Vec<String>,
+    /// Titles in both styles.
+    #[serde(skip)]
+    pub(crate) names: [Names; 2],
+}
+
+/// Titles in one style.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    pub(crate) title: String,
+    pub(crate) alt: Vec<String>,
+    pub(crate) frame: Option<String>,
+}
+
+impl Report {
+    /// The title in a style.
+    pub fn title(&self, style: TitleStyle) -> &str {
+        &self.names[style as usize].title
+    }
+
+    /// The other titles in a style.
+    pub fn alt_titles(&self, style: TitleStyle) -> &[String] {
+        &self.names[style as usize].alt
+    }
+
+    /// The guilty function as a style names it.
+    pub fn frame(&self, style: TitleStyle) -> Option<&str> {
+        self.names[style as usize].frame.as_deref()
+    }
+
+    /// Set what is shown and serialised to a style.
+    pub(crate) fn set_style(&mut self, style: TitleStyle) {
+        let names = &self.names[style as usize];
+        self.title = names.title.clone();
+        self.alt_titles = names.alt.clone();
+        self.frame = names.frame.clone();
+        self.kind = match style {
+            TitleStyle::Plain => None,
+            TitleStyle::Syzkaller => crate::naming::type_of(&names.title),
+        };
+    }
+}
+
+/// An instruction set, told by the names of the registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Arch {
+    X86_64,
+    I386,
+    Arm64,
+    Arm,
+    Riscv,
+    S390x,
+    Powerpc,
+    Mips,
+    Loongarch,
+}
+
+/// A taint flag.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Taint {
+    /// As printed.
+    pub letter: char,
+    /// Bit in `tainted_mask`; none for a distribution's own flag.
+    pub bit: Option<u8>,
+    /// What it says.
+    pub meaning: &'static str,
+}
+
+/// A processor's error code.
+#[derive(Clone, Debug, Serialize)]
+pub struct ErrorCode {
+    /// The code.
+    #[serde(serialize_with = "hex")]
+    pub value: u64,
+    /// What its bits say.
+    pub meaning: String,
+}
+
+/// A value and what it is.
+#[derive(Clone, Debug, Serialize)]
+pub struct Value {
+    /// The value.
+    #[serde(serialize_with = "hex")]
+    pub value: u64,
+    /// What it looks like.
+    pub meaning: String,
+}
+
+/// A register.
+#[derive(Clone, Debug, Serialize)]
+pub struct Register {
+    /// Name, as the architecture's manual writes it, in small letters.
+    pub name: String,
+    /// Value.
+    #[serde(serialize_with = "hex")]
+    pub value: u64,
+    /// What the value is.
+    pub meaning: String,
+    /// Which argument of a call it carries, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub argument: Option<u8>,
+}
+
+/// A stack frame.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Frame {
+    /// Function.
+    pub function: String,
+    /// Offset in it, in bytes.
+    pub offset: Option<u64>,
+    /// Its size, in bytes.
+    pub size: Option<u64>,
+    /// Module it belongs to.
+    pub module: Option<String>,
+    /// Build id, where the text has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub build_id: Option<String>,
+    /// Address, where the text has it.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "hex_option")]
+    pub address: Option<u64>,
+    /// The unwinder vouches for it.
+    pub reliable: bool,
+    /// Stack it lies on: `task`, `irq`, `nmi`, …
+    pub stack: &'static str,
+    /// Source file.
+    pub file: Option<String>,
+    /// Line in it.
+    pub line: Option<u32>,
+    /// It was inlined into the frame after it.
+    pub inlined: bool,
+}
+
+/// One instruction.
+#[derive(Clone, Debug, Serialize)]
+pub struct Code {
+    /// Virtual address; an offset from the trap where the address is unknown.
+    #[serde(serialize_with = "hex")]
+    pub address: u64,
+    /// Its bytes, in hexadecimal.
+    pub bytes: String,
+    /// Disassembled.
+    pub text: String,
+    /// It trapped.
+    pub trapping: bool,
+}
+
+/// User space at the time.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct User {
+    /// Number of the system call.
+    pub syscall: Option<i64>,
+    /// Its name.
+    pub name: Option<&'static str>,
+    /// Registers.
+    pub registers: Vec<Register>,
+}
+
+/// A loaded module.
+#[derive(Clone, Debug, Serialize)]
+pub struct Module {
+    /// Name.
+    pub name: String,
+    /// Flags as printed: taints, `+` loading, `-` unloading.
+    pub flags: String,
+    /// What they say.
+    pub meaning: Vec<&'static str>,
+}
+
+fn hex<S: serde::Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{value:#x}"))
+}
+
+fn hex_option<S: serde::Serializer>(value: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => hex(value, serializer),
+        None => serializer.serialize_none(),
+    }
+}

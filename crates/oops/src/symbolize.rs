@@ -1,0 +1,80 @@
+//! Source lines for the frames of a report, where somebody has the symbols.
+
+use crate::report::{Frame, Report};
+
+/// A place in the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// Function, inlined or not.
+    pub function: String,
+    /// Source file.
+    pub file: Option<String>,
+    /// Line in it, from 1.
+    pub line: Option<u32>,
+}
+
+/// A frame, as the text names it.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Function, with what the compiler appended to its name.
+    pub function: &'a str,
+    /// Offset in it, in bytes. Already taken back by one in a return address.
+    pub offset: u64,
+    /// Its size, in bytes: tells functions of one name apart.
+    pub size: Option<u64>,
+    /// Module; none for the kernel itself.
+    pub module: Option<&'a str>,
+    /// Build id of the module or the kernel, in hexadecimal.
+    pub build_id: Option<&'a str>,
+}
+
+/// Who has symbols.
+pub trait Symbolizer {
+    /// The place's source, innermost inlined function first; empty if unknown.
+    fn locate(&self, place: Place<'_>) -> Vec<Location>;
+}
+
+impl Report {
+    /// Give the trace its source lines and inlined frames.
+    ///
+    /// The innermost frame is exact when it is the instruction pointer's; all
+    /// others are return addresses, and the call lies one byte before.
+    pub fn symbolize(&mut self, symbols: &dyn Symbolizer) {
+        let mut trace = Vec::with_capacity(self.trace.len());
+        for frame in self.trace.drain(..) {
+            let Some(offset) = frame.offset.filter(|_| !frame.inlined) else {
+                trace.push(frame);
+                continue;
+            };
+            let found = symbols.locate(Place {
+                function: &frame.function,
+                offset: offset.saturating_sub(1),
+                size: frame.size,
+                module: frame.module.as_deref(),
+                build_id: frame.build_id.as_deref(),
+            });
+            let Some((outer, inlined)) = found.split_last() else {
+                trace.push(frame);
+                continue;
+            };
+            for location in inlined {
+                trace.push(Frame {
+                    function: location.function.clone(),
+                    file: location.file.clone(),
+                    line: location.line,
+                    module: frame.module.clone(),
+                    reliable: frame.reliable,
+                    stack: frame.stack,
+                    inlined: true,
+                    ..Frame::default()
+                });
+            }
+            trace.push(Frame {
+                file: outer.file.clone(),
+                line: outer.line,
+                ..frame
+            });
+        }
+        self.trace = trace;
+    }
+}

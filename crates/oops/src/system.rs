@@ -1,0 +1,30 @@
+//! Which kernel speaks: systems other than Linux, told by their own words.
+
+use crate::line::Line;
+use crate::naming::rules::{Header, foreign};
+
+/// A system other than Linux.
+#[derive(Debug)]
+pub(crate) struct System {
+    pub(crate) name: &'static str,
+    /// Any of these in the log and it is this system's.
+    pub(crate) marks: &'static [&'static str],
+    pub(crate) headers: &'static [Header],
+}
+
+impl System {
+    /// The system that printed the lines; none for Linux.
+    pub(crate) fn of(lines: &[Line<'_>]) -> Option<&'static System> {
+        foreign::SYSTEMS.iter().find(|system| {
+            lines.iter().any(|line| system.marks.iter().any(|mark| line.text.contains(mark)))
+        })
+    }
+
+    /// Signs of these systems' crashes in raw text.
+    pub(crate) fn signs() -> impl Iterator<Item = &'static str> {
+        foreign::SYSTEMS
+            .iter()
+            .flat_map(|system| system.headers)
+            .map(|header| header.text)
+    }
+}
