@@ -121,7 +121,7 @@ impl Ballot {
 
 /// Where the next `[   12.345678]` at or behind `from` begins.
 pub(super) fn find_stamp(text: &str, from: usize) -> Option<usize> {
-    memchr::memchr_iter(b'[', &text.as_bytes()[from..])
+    memchr::memchr_iter(b'[', text.as_bytes().get(from..).unwrap_or_default())
         .map(|at| from + at)
         .find(|&at| printk::plain_stamp(&text[at..]).is_some())
 }

@@ -66,9 +66,6 @@ fn read(mut reader: impl Read, limit: usize) -> (Vec<u8>, bool) {
 /// window of 2^12 (before 4.17), LZO, LZ4 or zstd (options of 4.17 to 6.5).
 /// None of them carries a mark: the one whose output is text is right.
 pub(super) fn pstore_record(input: &[u8]) -> Option<Opened> {
-    let zlib_header = |b: &[u8]| {
-        b.len() > 2 && b[0] & 0xf == 8 && (u16::from(b[0]) << 8 | u16::from(b[1])) % 31 == 0
-    };
     let mut best: Option<Opened> = None;
     let mut consider = |format, (bytes, cut): (Vec<u8>, bool)| {
         if is_text(&bytes)
@@ -96,10 +93,21 @@ pub(super) fn pstore_record(input: &[u8]) -> Option<Opened> {
     best
 }
 
-/// A zlib stream, as the panic screen's QR code carries it.
+/// A zlib stream, as the panic screen's QR code carries it. Where only the
+/// checksum at its end is missing or wrong, the text is still given.
 pub(super) fn zlib(input: &[u8]) -> Option<Opened> {
-    let (bytes, cut) = read(ZlibDecoder::new(input), MAX_RECORD);
+    let (mut bytes, cut) = read(ZlibDecoder::new(input), MAX_RECORD);
+    if cut && zlib_header(input) {
+        bytes = read(DeflateDecoder::new(&input[2..]), MAX_RECORD).0;
+    }
     (!bytes.is_empty()).then_some(Opened { bytes, format: "zlib", cut })
+}
+
+/// Does a zlib header (RFC 1950) stand here?
+fn zlib_header(input: &[u8]) -> bool {
+    input.len() > 2
+        && input[0] & 0xf == 8
+        && (u16::from(input[0]) << 8 | u16::from(input[1])).is_multiple_of(31)
 }
 
 /// One LZO1X block; bytes behind its end are padding.

@@ -170,7 +170,7 @@ mod tests {
     fn stamps() {
         assert_eq!(stamp("[   55.468844] BUG"), Some((Some(55_468_844_000), 14)));
         assert_eq!(stamp("[    1.234567 <    0.000012>] x"), Some((Some(1_234_567_000), 29)));
-        assert_eq!(stamp("[<    0.000012>] x"), Some((None, 15)));
+        assert_eq!(stamp("[<    0.000012>] x"), Some((None, 16)));
         assert_eq!(stamp("[  +0.000012] x"), Some((None, 13)));
         assert_eq!(stamp("[Nov20 15:00] x"), Some((None, 13)));
         assert_eq!(

@@ -1,0 +1,98 @@
+//! Whatever channel a log comes through, its lines must come out the same.
+
+mod common;
+
+use common::containers::CONTAINERS;
+use common::forms::{FORMS, Loss};
+use common::{Log, Random};
+use necropsy_oops::channel::{lines, unwrap};
+use necropsy_oops::LineKind;
+
+/// The kernel's texts in a capture.
+fn texts(capture: &[u8]) -> Vec<String> {
+    lines(capture)
+        .filter(|line| line.kind != LineKind::User)
+        .map(|line| line.text.trim_end().to_owned())
+        .filter(|text| !text.is_empty())
+        .collect()
+}
+
+/// Lines of `expected` that `got` has, in order, as a share of the longer.
+fn share(expected: &[String], got: &[String]) -> f64 {
+    let mut found = 0;
+    let mut at = 0;
+    for line in got {
+        if let Some(ahead) = expected[at..].iter().take(8).position(|e| e == line) {
+            at += ahead + 1;
+            found += 1;
+        }
+    }
+    found as f64 / expected.len().max(got.len()).max(1) as f64
+}
+
+/// Tells how a form did; the complaint if it did badly.
+fn judge(what: &str, worst: &[(String, f64)], wanted: f64) -> Option<String> {
+    let good = worst.iter().filter(|(_, share)| *share >= wanted).count();
+    eprintln!("{what}: {good} of {} logs whole", worst.len());
+    if std::env::var_os("NECROPSY_VERBOSE").is_some() {
+        for (name, share) in worst.iter().filter(|(_, share)| *share < wanted) {
+            eprintln!("    {name}: {:.1} %", share * 100.0);
+        }
+    }
+    let enough = if wanted == 1.0 { 98 } else { 90 };
+    (good * 100 < worst.len() * enough).then(|| format!("{what}: {good} of {}", worst.len()))
+}
+
+fn logs() -> Vec<Log> {
+    let mut logs = common::examples();
+    logs.extend(common::consoles());
+    logs
+}
+
+#[test]
+fn every_form_gives_the_same_lines() {
+    let logs = logs();
+    let mut complaints = Vec::new();
+    for form in FORMS {
+        let wanted = match form.loss {
+            Loss::None | Loss::Callers => 1.0,
+            Loss::Width => 0.97,
+            Loss::Characters => 0.90,
+        };
+        let shares: Vec<(String, f64)> = logs
+            .iter()
+            .enumerate()
+            .map(|(index, log)| {
+                let expected = texts(log.text.as_bytes());
+                let capture = (form.print)(log, &mut Random::new(index as u64 + 1));
+                let got = texts(capture.as_bytes());
+                (log.name.clone(), share(&expected, &got))
+            })
+            .collect();
+        complaints.extend(judge(form.name, &shares, wanted));
+    }
+    assert!(complaints.is_empty(), "{complaints:#?}");
+}
+
+#[test]
+fn every_container_gives_the_same_lines() {
+    let logs = logs();
+    let mut complaints = Vec::new();
+    for container in CONTAINERS {
+        let shares: Vec<(String, f64)> = logs
+            .iter()
+            .enumerate()
+            .map(|(index, log)| {
+                let expected = texts(log.text.as_bytes());
+                let files = (container.pack)(log, &mut Random::new(index as u64 + 1));
+                let named: Vec<(Option<&str>, &[u8])> =
+                    files.iter().map(|(name, bytes)| (Some(name.as_str()), &bytes[..])).collect();
+                let got: Vec<String> =
+                    unwrap(&named).iter().flat_map(|stream| texts(&stream.text)).collect();
+                (log.name.clone(), share(&expected, &got))
+            })
+            .collect();
+        complaints.extend(judge(container.name, &shares, 1.0));
+    }
+    assert!(complaints.is_empty(), "{complaints:#?}");
+}
