@@ -78,9 +78,7 @@ impl<'a> Parser<'a> {
             ty = match derivation {
                 Derivation::Pointer => self.types.pointer_to(ty),
                 Derivation::Array(count) => self.types.array_of(ty, count),
-                Derivation::Qualified(qualifier) => {
-                    self.types.add(Type::Qualified { qualifier, target: ty })
-                }
+                Derivation::Qualified(qualifier) => self.types.qualify(ty, qualifier),
                 Derivation::Function(params, variadic) => {
                     self.types.add(Type::Function { result: ty, params, variadic })
                 }
@@ -102,7 +100,7 @@ impl<'a> Parser<'a> {
                 break;
             }
         }
-        let qualify = |ty, qualifier| self.types.add(Type::Qualified { qualifier, target: ty });
+        let qualify = |ty, qualifier| self.types.qualify(ty, qualifier);
         Some(qualifiers.into_iter().fold(base?, qualify))
     }
 
@@ -322,9 +320,9 @@ mod tests {
     #[test]
     fn the_same_pointer_is_made_once() {
         let types = types();
-        let first = parse_type(&types, "struct rq *[2]");
+        let first = parse_type(&types, "const struct rq *[2]");
         let len = types.len();
-        assert_eq!(parse_type(&types, "struct rq *[2]"), first);
+        assert_eq!(parse_type(&types, "const struct rq *[2]"), first);
         assert_eq!(types.len(), len);
     }
 }

@@ -243,6 +243,14 @@ struct IndexEntry {
     ty: TypeId,
 }
 
+/// How a type was made of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Derived {
+    Pointer,
+    Array(u64),
+    Qualified(Qualifier),
+}
+
 /// The graph.
 pub struct Types {
     types: boxcar::Vec<Type>,
@@ -251,8 +259,8 @@ pub struct Types {
     grow: Mutex<u32>,
     index: RwLock<HashTable<IndexEntry>>,
     hasher: DefaultHashBuilder,
-    /// Pointers (no count) and arrays that were made on demand.
-    derived: Mutex<HashMap<(TypeId, Option<u64>), TypeId>>,
+    /// Types that were made on demand, by what they were made of.
+    derived: Mutex<HashMap<(TypeId, Derived), TypeId>>,
     /// Size of a pointer in bytes.
     pointer_size: u32,
 }
@@ -320,15 +328,21 @@ impl Types {
 
     /// The type *pointer to `target`*: the same id every time.
     pub fn pointer_to(&self, target: TypeId) -> TypeId {
-        self.derive((target, None), || Type::Pointer(target))
+        self.derive((target, Derived::Pointer), || Type::Pointer(target))
     }
 
     /// The type *array of `count` elements*: the same id every time.
     pub fn array_of(&self, element: TypeId, count: u64) -> TypeId {
-        self.derive((element, Some(count)), || Type::Array { element, count })
+        self.derive((element, Derived::Array(count)), || Type::Array { element, count })
     }
 
-    fn derive(&self, key: (TypeId, Option<u64>), make: impl FnOnce() -> Type) -> TypeId {
+    /// The qualified type: the same id every time.
+    pub fn qualify(&self, target: TypeId, qualifier: Qualifier) -> TypeId {
+        let make = || Type::Qualified { qualifier, target };
+        self.derive((target, Derived::Qualified(qualifier)), make)
+    }
+
+    fn derive(&self, key: (TypeId, Derived), make: impl FnOnce() -> Type) -> TypeId {
         let mut derived = self.derived.lock().unwrap_or_else(|e| e.into_inner());
         *derived.entry(key).or_insert_with(|| self.add(make()))
     }
