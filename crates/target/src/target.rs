@@ -526,7 +526,7 @@ impl Target {
 /// The target's kernel memory, for the symbol loaders.
 struct Virtual<'a>(&'a Target);
 
-impl kallsyms::Bytes for Virtual<'_> {
+impl necropsy_debuginfo::Bytes for Virtual<'_> {
     fn read(&self, address: u64, buf: &mut [u8]) -> bool {
         self.0.read(address, buf).is_ok()
     }
