@@ -55,7 +55,7 @@ pub(crate) fn open(input: Input, zero_excluded: bool) -> Result<Opened, OpenErro
         meta.page_size = size;
     }
     let loads: Vec<_> = programs.into_iter().filter(|program| program.is_load()).collect();
-    let ranges = Ranges::new(&loads, image.len(), meta.page_size);
+    let ranges = Ranges::new(&loads, meta.page_size, |at, len| image.extent(at, len));
     let expected = loads
         .iter()
         .map(|load| load.offset.saturating_add(load.file_size))

@@ -66,8 +66,9 @@ impl Index {
                 return Err(invalid("flattened file with an absurd number of records"));
             }
             at = data + there as usize;
+            // A stream may end without its mark, but not within a record.
+            complete = there == size && at == file.len();
         }
-        complete |= at == file.len();
         let pieces: Vec<Piece> = pieces.into_values().collect();
         let len = pieces.last().map_or(0, |piece| piece.offset + piece.len);
         Ok(Index { pieces, len, complete })
@@ -87,12 +88,23 @@ impl Index {
 
     /// Whether `len` bytes of content are there: see [`gather`](Self::gather) about holes.
     pub(crate) fn has(&self, offset: u64, len: usize) -> bool {
-        let Some(end) = offset.checked_add(len as u64).filter(|&end| end <= self.len) else {
-            return false;
-        };
-        let pieces = self.pieces.iter().skip(self.find(offset)).take_while(|p| p.offset < end);
-        let covered = |p: &Piece| (p.offset + p.len).min(end) - p.offset.max(offset);
-        self.complete || pieces.map(covered).sum::<u64>() == len as u64
+        self.extent(offset, len as u64) == len as u64
+    }
+
+    /// How many of `len` bytes from `offset` on are there before the first that is missing.
+    pub(crate) fn extent(&self, offset: u64, len: u64) -> u64 {
+        let end = offset.saturating_add(len).min(self.len);
+        if self.complete {
+            return end.saturating_sub(offset);
+        }
+        let mut at = offset;
+        for piece in &self.pieces[self.find(offset)..] {
+            if piece.offset > at || at >= end {
+                break;
+            }
+            at = piece.offset + piece.len;
+        }
+        at.min(end).saturating_sub(offset)
     }
 
     /// Copies `len` bytes of content. Holes are zeros, as they are in the file that

@@ -75,11 +75,11 @@ impl Image {
         }
     }
 
-    /// Whether [`get`](Self::get) would yield these bytes.
-    pub(crate) fn has(&self, offset: u64, len: usize) -> bool {
+    /// How many of `len` bytes from `offset` on are there before the first that is missing.
+    pub(crate) fn extent(&self, offset: u64, len: u64) -> u64 {
         match &self.flattened {
-            None => self.slice(offset, len).is_some(),
-            Some(index) => index.has(offset, len),
+            None => self.len().saturating_sub(offset).min(len),
+            Some(index) => index.extent(offset, len),
         }
     }
 

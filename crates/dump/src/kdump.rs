@@ -126,8 +126,7 @@ impl Kdump {
         let key = (index as u32, descriptor.offset);
         let page = self.cache.get(key, || {
             let data = part.image.get(descriptor.offset, descriptor.size);
-            let data = data.ok_or(Reason::Truncated)?;
-            decompress(descriptor.compression, &data, self.page_size as usize)
+            data.and_then(|data| decompress(descriptor.compression, &data, self.page_size as usize))
                 .ok_or(Reason::Corrupt)
         })?;
         Ok(Page::Cached(page))
@@ -152,9 +151,8 @@ impl PhysicalMemory for Kdump {
 
     fn presence(&self, pfn: u64) -> Presence {
         match self.place(pfn) {
-            Place::In(_, part) if part.is_truncated() => match part.descriptor(pfn) {
+            Place::In(_, part) if part.may_lack_pages() => match part.descriptor(pfn) {
                 Err(Reason::Truncated) => Presence::Truncated,
-                Ok(page) if !part.image.has(page.offset, page.size) => Presence::Truncated,
                 _ => Presence::Stored,
             },
             Place::In(..) => Presence::Stored,
@@ -175,7 +173,7 @@ impl PhysicalMemory for Kdump {
             while let Some(first) = bitmap::find(bits, at, part.end, true) {
                 let end = bitmap::find(bits, first, part.end, false)
                     .unwrap_or(part.end.min(bits.len() as u64 * 8));
-                if !part.is_truncated() {
+                if !part.may_lack_pages() {
                     return Some((first, end));
                 }
                 // Which frames survived has to be asked one by one.

@@ -123,9 +123,12 @@ fn index_pages(
             end = Some(at);
             break;
         }
+        let whole = PAGE_HEADER as u64 + u64::from(size);
+        if image.extent(at, whole) < whole {
+            break;
+        }
         index.push((address / page_size, at));
-        let Some(next) = at.checked_add(PAGE_HEADER as u64 + u64::from(size)) else { break };
-        at = next;
+        at += whole;
     }
     index.sort_unstable();
     (index, end)

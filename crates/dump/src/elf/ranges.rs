@@ -27,8 +27,9 @@ pub(crate) struct Ranges {
 
 impl Ranges {
     /// Of segments that overlap the first in the file counts: /proc/vmcore maps some frames twice,
-    /// with the same content. Segments that end beyond the address space are impossible.
-    pub(crate) fn new(loads: &[Program], file_len: u64, page_size: u64) -> Self {
+    /// with the same content. Segments that end beyond the address space are impossible. `extent`
+    /// tells how many bytes, from a file offset on, are in the file.
+    pub(crate) fn new(loads: &[Program], page_size: u64, extent: impl Fn(u64, u64) -> u64) -> Self {
         let mut by_start = BTreeMap::new();
         let mut left_out = Vec::new();
         let mut memory = Vec::new();
@@ -63,14 +64,15 @@ impl Ranges {
         left_out.sort_unstable();
         memory.sort_unstable();
         let left_out = merged(left_out.into_iter());
-        let runs = merged(stored.iter().filter_map(|piece| {
-            let there = file_len.saturating_sub(piece.offset).min(piece.end - piece.start);
-            let end = piece.start + there;
-            // A page that the file's end cuts through cannot be read.
-            let end_pfn = if end < piece.end { end / page_size } else { end.div_ceil(page_size) };
-            let first_pfn = piece.start / page_size;
-            (there > 0 && first_pfn < end_pfn).then_some((first_pfn, end_pfn))
+        let pages = |start: u64, end: u64| (start / page_size, end.div_ceil(page_size));
+        // A page of which the end of the file cuts away a byte cannot be read.
+        let gone = merged(stored.iter().filter_map(|piece| {
+            let there = extent(piece.offset, piece.end - piece.start);
+            let cut = piece.start + there;
+            (cut < piece.end).then(|| pages(cut, piece.end))
         }));
+        let runs = merged(stored.iter().map(|piece| pages(piece.start, piece.end)));
+        let runs = without(&runs, &gone);
         Ranges { stored, left_out, runs, memory: merged(memory.into_iter()) }
     }
 
@@ -135,6 +137,22 @@ fn merged(ranges: impl Iterator<Item = (u64, u64)>) -> Vec<(u64, u64)> {
     out
 }
 
+/// What is in `ranges` and not in `gone`; both are disjoint and ascending.
+fn without(ranges: &[(u64, u64)], gone: &[(u64, u64)]) -> Vec<(u64, u64)> {
+    let mut out = Vec::new();
+    for &(first, end) in ranges {
+        let mut at = first;
+        let skip = gone.partition_point(|hole| hole.1 <= first);
+        for &(hole, hole_end) in gone[skip..].iter().take_while(|hole| hole.0 < end) {
+            out.push((at, hole));
+            at = hole_end;
+        }
+        out.push((at, end));
+    }
+    out.retain(|&(first, end)| first < end);
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,7 +168,7 @@ mod tests {
             load(0x1000, 0x3000, 0x5000, 0x20000),
             load(u64::MAX, 0x1000, 0x1000, 0),
         ];
-        let ranges = Ranges::new(&loads, 1 << 20, 4096);
+        let ranges = Ranges::new(&loads, 4096, |_, len| len);
         let all = ranges.within(0, u64::MAX);
         let flat: Vec<_> = all.iter().map(|p| (p.start, p.end, p.offset)).collect();
         assert_eq!(
@@ -166,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_end_of_the_file_cuts_runs() {
-        let ranges = Ranges::new(&[load(0, 0x4000, 0x4000, 0x1000)], 0x3800, 4096);
+        let ranges = Ranges::new(&[load(0, 0x4000, 0x4000, 0x1000)], 4096, |at, _| 0x3800 - at);
         assert_eq!(ranges.run_at(0), Some((0, 2)));
         assert_eq!(ranges.run_at(2), None);
     }

@@ -76,6 +76,12 @@ impl Part {
         self.expected_len > self.image.len() || self.image.is_cut()
     }
 
+    /// Whether frames that the bitmap promises may be gone: cut, or never written for lack of
+    /// space. Otherwise a descriptor that points to nothing is damaged.
+    pub(crate) fn may_lack_pages(&self) -> bool {
+        self.is_truncated() || self.header.status & header::INCOMPLETE != 0
+    }
+
     pub(crate) fn memory_bits(&self) -> &[u8] {
         self.memory.bytes(&self.image)
     }
@@ -117,10 +123,18 @@ impl Part {
     /// Where the data of a dumped frame of this part lies.
     ///
     /// # Errors
-    /// `Truncated` when the descriptor is beyond the end of the file or was never filled in,
-    /// `Corrupt` when it makes no sense.
+    /// `Truncated` when the descriptor or the data is beyond the end of a cut file or was never
+    /// filled in, `Corrupt` when it makes no sense.
     pub(crate) fn descriptor(&self, pfn: u64) -> Result<Descriptor, Reason> {
-        self.descriptor_at(self.index_of(pfn))
+        let page = self.descriptor_at(self.index_of(pfn)).and_then(|page| {
+            let size = page.size as u64;
+            let is_there = self.image.extent(page.offset, size) == size;
+            if is_there { Ok(page) } else { Err(Reason::Truncated) }
+        });
+        match page {
+            Err(Reason::Truncated) if !self.may_lack_pages() => Err(Reason::Corrupt),
+            page => page,
+        }
     }
 
     fn descriptor_at(&self, index: u64) -> Result<Descriptor, Reason> {
