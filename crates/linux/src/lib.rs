@@ -5,9 +5,14 @@ pub mod error;
 pub mod kernel;
 pub mod list;
 pub mod module;
+pub mod panic;
+pub mod printk;
 pub mod shapes;
+mod span;
 pub mod stacks;
+pub mod system;
 pub mod task;
+pub mod time;
 pub mod xarray;
 
 pub use error::{Error, Result};

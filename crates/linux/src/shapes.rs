@@ -242,12 +242,18 @@ macro_rules! all_shapes {
 mod cpu;
 mod mm;
 mod module;
+mod printk;
+mod system;
 mod task;
+mod time;
 
 pub use cpu::*;
 pub use mm::*;
 pub use module::*;
+pub use printk::*;
+pub use system::*;
 pub use task::*;
+pub use time::*;
 
 all_shapes! {
     task: task::Task,
@@ -266,4 +272,13 @@ all_shapes! {
     elf_symbol: module::ElfSymbol,
     btf_module: module::BtfModule,
     btf: module::Btf,
+    printk_safe_seq_buf: printk::PrintkSafeSeqBuf,
+    sk_buff_head: printk::SkBuffHead,
+    sk_buff: printk::SkBuff,
+    tk_data: time::TkData,
+    timekeeper: time::Timekeeper,
+    tk_read_base: time::TkReadBase,
+    uts_namespace: system::UtsNamespace,
+    pglist_data: system::PglistData,
+    taint_flag: system::TaintFlag,
 }

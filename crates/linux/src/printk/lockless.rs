@@ -1,0 +1,322 @@
+//! The lockless ring since 5.10 (kernel/printk/printk_ringbuffer.h): descriptors and infos in
+//! two arrays that run in step, text in a third.
+//!
+//! Every descriptor knows its own id and state, and holds a record if and only if it is committed
+//! or finalized: the ring's head and tail are not needed to find the records. They only tell
+//! which are missing, so damage to them loses nothing.
+
+use super::{Caller, LOG_CONT, Log, Lookup, MAX_RING, Record, text_of};
+use crate::{
+    error::{Error, Result},
+    span::{Span, number},
+};
+
+/// Most descriptors that are believed, as a power of two: a ring of `MAX_RING` has 2^23.
+const MAX_COUNT_BITS: u32 = 23;
+
+const ID_MASK: u64 = u64::MAX >> 2;
+/// Size of the id in front of each text block.
+const WORD: usize = 8;
+
+const RESERVED: u64 = 0;
+const COMMITTED: u64 = 1;
+const FINALIZED: u64 = 2;
+
+/// `begin` and `next` of a block without text because it is empty, and because there was no room.
+const NO_LPOS: u64 = 3;
+
+/// Sizes and offsets in bytes.
+#[derive(Debug, Clone)]
+struct Layout {
+    desc: usize,
+    state: usize,
+    begin: usize,
+    next: usize,
+    info: usize,
+    seq: usize,
+    time: usize,
+    text_len: usize,
+    /// Followed by a byte with five bits of flags and three of level.
+    facility: usize,
+    caller: Option<usize>,
+    subsystem: Option<(usize, usize)>,
+    device: Option<(usize, usize)>,
+}
+
+impl Layout {
+    fn find(lookup: &Lookup<'_>) -> Result<Layout> {
+        let position = lookup.offset("prb_desc", "text_blk_lpos")?;
+        let text_len = lookup.offset("printk_info", "text_len")?;
+        let device = lookup.offset("printk_info", "dev_info").ok();
+        let name = |member: &str, length: usize| {
+            Some((device? + lookup.offset("dev_printk_info", member).ok()?, length))
+        };
+        Ok(Layout {
+            desc: lookup.size("prb_desc")?,
+            state: lookup.offset("prb_desc", "state_var")?,
+            begin: position + lookup.offset("prb_data_blk_lpos", "begin")?,
+            next: position + lookup.offset("prb_data_blk_lpos", "next")?,
+            info: lookup.size("printk_info")?,
+            seq: lookup.offset("printk_info", "seq")?,
+            time: lookup.offset("printk_info", "ts_nsec")?,
+            text_len,
+            // VMCOREINFO does not name it; it has always followed text_len.
+            facility: lookup.offset("printk_info", "facility").unwrap_or(text_len + 2),
+            caller: lookup.offset("printk_info", "caller_id").ok(),
+            // PRINTK_INFO_SUBSYSTEM_LEN and PRINTK_INFO_DEVICE_LEN, include/linux/dev_printk.h
+            subsystem: name("subsystem", 16),
+            device: name("device", 48),
+        })
+    }
+}
+
+struct Ring {
+    layout: Layout,
+    /// Number of descriptors, as a power of two.
+    bits: u32,
+    head: u64,
+    tail: u64,
+    descs: Span,
+    infos: Span,
+    text: Span,
+}
+
+pub(super) fn read(lookup: &Lookup<'_>) -> Result<Log> {
+    let target = lookup.kernel.target();
+    // The pointer names the ring in use; the static one has what was said before it was switched.
+    let from_pointer = lookup.symbol("prb").and_then(|at| Ok(target.read_u64(at)?));
+    let ring = from_pointer.and_then(|at| Ring::read(lookup, at));
+    match ring {
+        Ok(ring) => Ok(ring.log()),
+        Err(error) => {
+            let early = lookup.symbol("printk_rb_static").and_then(|at| Ring::read(lookup, at));
+            let mut log = early.map_err(|_| error.clone())?.log();
+            log.errors.insert(0, error);
+            Ok(log)
+        }
+    }
+}
+
+impl Ring {
+    fn read(lookup: &Lookup<'_>, at: u64) -> Result<Ring> {
+        let target = lookup.kernel.target();
+        let layout = Layout::find(lookup)?;
+        let prb = lookup.read("printk_ringbuffer", at)?;
+        let desc_ring = lookup.offset("printk_ringbuffer", "desc_ring")?;
+        let data_ring = lookup.offset("printk_ringbuffer", "text_data_ring")?;
+        let desc = |member: &str, size: usize| -> Result<u64> {
+            Ok(number(&prb, desc_ring + lookup.offset("prb_desc_ring", member)?, size))
+        };
+        let data = |member: &str, size: usize| -> Result<u64> {
+            Ok(number(&prb, data_ring + lookup.offset("prb_data_ring", member)?, size))
+        };
+        let bits = desc("count_bits", 4)? as u32;
+        let size_bits = data("size_bits", 4)? as u32;
+        if !(1..=MAX_COUNT_BITS).contains(&bits)
+            || !(4..64).contains(&size_bits)
+            || 1 << size_bits > MAX_RING
+            || layout.desc < layout.next.max(layout.begin).max(layout.state) + WORD
+        {
+            return Err(Error::corrupt(format!(
+                "log at {at:x}: 2^{bits} records in 2^{size_bits} bytes of text"
+            )));
+        }
+        Ok(Ring {
+            bits,
+            head: desc("head_id", 8)? & ID_MASK,
+            tail: desc("tail_id", 8)? & ID_MASK,
+            descs: Span::read(target, desc("descs", 8)?, (layout.desc as u64) << bits),
+            infos: Span::read(target, desc("infos", 8)?, (layout.info as u64) << bits),
+            text: Span::read(target, data("data", 8)?, 1 << size_bits),
+            layout,
+        })
+    }
+
+    fn count(&self) -> u64 {
+        1 << self.bits
+    }
+
+    fn log(&self) -> Log {
+        let mut log = Log::default();
+        for (what, span) in
+            [("descriptors", &self.descs), ("infos", &self.infos), ("text", &self.text)]
+        {
+            if let Some((_, _, fault)) = span.holes().first() {
+                let bytes: usize = span.holes().iter().map(|(start, end, _)| end - start).sum();
+                let all = span.len();
+                log.errors.push(Error::Fault(*fault));
+                log.errors.push(Error::corrupt(format!(
+                    "the log lacks {bytes} of {all} bytes of its {what}"
+                )));
+            }
+        }
+        for index in 0..self.count() {
+            match self.record(index) {
+                Ok(Some(record)) => log.records.push(record),
+                Ok(None) => {}
+                Err(error) => log.errors.push(error),
+            }
+        }
+        log.records.sort_by_key(|record| record.seq);
+        self.check_range(&mut log.errors);
+        if log.records.is_empty() {
+            log.records = self.raw();
+        }
+        log
+    }
+
+    /// Compares what the descriptors say with the ring's head and tail.
+    fn check_range(&self, errors: &mut Vec<Error>) {
+        let (head, tail) = (self.head, self.tail);
+        let length = head.wrapping_sub(tail) & ID_MASK;
+        if length >= self.count() {
+            errors.push(Error::corrupt(format!(
+                "the log's head {head:x} and tail {tail:x} are not one ring apart"
+            )));
+            return;
+        }
+        let missing = (0..=length)
+            .filter(|step| {
+                let id = tail.wrapping_add(*step) & ID_MASK;
+                let desc = self.desc(id % self.count());
+                desc.is_ok_and(|desc| number(desc, self.layout.state, WORD) & ID_MASK != id)
+            })
+            .count();
+        if missing > 0 {
+            errors.push(Error::corrupt(format!("{missing} messages of the log are overwritten")));
+        }
+    }
+
+    fn desc(&self, index: u64) -> Result<&[u8]> {
+        let at = index as usize * self.layout.desc;
+        let desc = self.descs.get(at, self.layout.desc)?;
+        desc.ok_or_else(|| Error::corrupt("descriptor beyond the log's end"))
+    }
+
+    /// The record of a descriptor; `None` when it holds none.
+    fn record(&self, index: u64) -> Result<Option<Record>> {
+        let layout = &self.layout;
+        // Holes are reported once, as a whole.
+        let Ok(desc) = self.desc(index) else { return Ok(None) };
+        let state_var = number(desc, layout.state, WORD);
+        let (id, state) = (state_var & ID_MASK, state_var >> 62);
+        if state == RESERVED && id == self.head {
+            // Being written when the machine stopped.
+            return Ok(None);
+        }
+        if !matches!(state, COMMITTED | FINALIZED) {
+            return Ok(None);
+        }
+        if id % self.count() != index {
+            return Err(Error::corrupt(format!("log descriptor {index} says that it is {id:x}")));
+        }
+        let begin = number(desc, layout.begin, WORD);
+        let next = number(desc, layout.next, WORD);
+        let Ok(Some(info)) = self.infos.get(index as usize * layout.info, layout.info) else {
+            // A text without its time still says something; the id keeps it in its place.
+            let text = self.block(id, begin, next)?;
+            let order = ((id << 2) as i64 >> 2).wrapping_add(self.count() as i64);
+            let seq = order.max(0) as u64;
+            return Ok(unmeasured(text).map(|text| Record { seq, text, ..Record::default() }));
+        };
+        let seq = number(info, layout.seq, 8);
+        if seq % self.count() != index {
+            return Err(Error::corrupt(format!("log descriptor {index} has message {seq}")));
+        }
+        let control = number(info, layout.facility + 1, 1) as u8;
+        let name = |place: Option<(usize, usize)>| {
+            place.and_then(|(at, length)| text_of(info.get(at..at.checked_add(length)?)?))
+        };
+        let mut record = Record {
+            seq,
+            time_ns: Some(number(info, layout.time, 8)),
+            level: Some(control >> 5),
+            facility: number(info, layout.facility, 1) as u8,
+            caller: layout.caller.map(|at| Caller::from_id(number(info, at, 4) as u32)),
+            continuation: control & LOG_CONT != 0,
+            subsystem: name(layout.subsystem),
+            device: name(layout.device),
+            ..Record::default()
+        };
+        match self.block(id, begin, next) {
+            Ok(text) => {
+                let length = number(info, layout.text_len, 2) as usize;
+                let text = text.get(..length).unwrap_or(text);
+                record.text = String::from_utf8_lossy(text).into_owned();
+            }
+            Err(error) => record.fault = Some(error),
+        }
+        Ok(Some(record))
+    }
+
+    /// The text block between two logical positions, without its id.
+    fn block(&self, id: u64, begin: u64, next: u64) -> Result<&[u8]> {
+        if begin & 1 == 1 && next & 1 == 1 {
+            return if begin == NO_LPOS {
+                Ok(&[])
+            } else {
+                Err(Error::Missing { what: "text of this message: the log had no room".into() })
+            };
+        }
+        let size = self.text.len() as u64;
+        let at = begin % size;
+        // A block that does not fit before the end lies at offset 0, its id included. One that
+        // ends exactly at the end does fit: `next` is then the first position of the next round.
+        let start = if begin / size == next.wrapping_sub(1) / size { at } else { 0 };
+        let end = match next % size {
+            0 => size,
+            end => end,
+        };
+        let wrong =
+            || Error::corrupt(format!("text of log record {id:x} from {begin:x} to {next:x}"));
+        let length = end.checked_sub(start).filter(|l| *l >= WORD as u64).ok_or_else(wrong)?;
+        let bytes = self.text.get(start as usize, length as usize)?.ok_or_else(wrong)?;
+        if number(bytes, 0, WORD) != id {
+            return Err(Error::corrupt(format!(
+                "text of log record {id:x} was overwritten at offset {start:x}"
+            )));
+        }
+        Ok(&bytes[WORD..])
+    }
+
+    /// The text ring alone, when no descriptor leads into it: every block that begins with
+    /// something like an id. Time and level are lost.
+    fn raw(&self) -> Vec<Record> {
+        let words = self.text.sparse();
+        let mut found: Vec<(i64, String)> = Vec::new();
+        let mut at = 0;
+        while at + WORD < words.len() {
+            let id = id_like(words, at);
+            let start = at + WORD;
+            at = start;
+            let Some(id) = id else { continue };
+            while at + WORD <= words.len() && id_like(words, at).is_none() {
+                at += WORD;
+            }
+            if let Some(text) = unmeasured(&words[start..at]) {
+                found.push((id, text));
+            }
+        }
+        found.sort_by_key(|(id, _)| *id);
+        (0..).zip(found).map(|(seq, (_, text))| Record { seq, text, ..Record::default() }).collect()
+    }
+}
+
+/// The signed number that a word stands for if it can be an id: they begin below zero in 62 bits
+/// and count up. Text never looks like that.
+fn id_like(bytes: &[u8], at: usize) -> Option<i64> {
+    let word = number(bytes, at, WORD);
+    let id = (word << 2) as i64 >> 2;
+    (word >> 62 == 0 && id.unsigned_abs() < 1 << 32).then_some(id)
+}
+
+/// The text of a block whose length is lost: what is behind it in its last word may be anything.
+fn unmeasured(block: &[u8]) -> Option<String> {
+    let valid = block.utf8_chunks().next()?.valid();
+    let end = valid.find(|c: char| c.is_control() && !matches!(c, '\t' | '\n'));
+    let text = &valid[..end.unwrap_or(valid.len())];
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests;
