@@ -2,17 +2,26 @@
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod hlist;
+pub mod irq;
 pub mod kernel;
 pub mod list;
+pub mod machine;
+pub mod maple;
+pub mod memory;
 pub mod module;
 pub mod panic;
 pub mod printk;
+pub mod rbtree;
+pub mod runq;
 pub mod shapes;
+pub mod slab;
 mod span;
 pub mod stacks;
 pub mod system;
 pub mod task;
 pub mod time;
+pub mod timer;
 pub mod xarray;
 
 pub use error::{Error, Result};

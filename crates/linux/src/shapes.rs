@@ -239,24 +239,45 @@ macro_rules! all_shapes {
     };
 }
 
+mod container;
 mod cpu;
+mod irq;
+mod machine;
 mod mm;
 mod module;
 mod printk;
+mod sched;
+mod slab;
 mod system;
 mod task;
 mod time;
+mod timer;
 
+pub use container::*;
 pub use cpu::*;
+pub use irq::*;
+pub use machine::*;
 pub use mm::*;
 pub use module::*;
 pub use printk::*;
+pub use sched::*;
+pub use slab::*;
 pub use system::*;
 pub use task::*;
 pub use time::*;
+pub use timer::*;
 
 all_shapes! {
+    page: slab::Page,
+    slab: slab::Slab,
+    kmem_cache: slab::KmemCache,
     task: task::Task,
+    xarray: container::XArray,
+    radix_tree_root: container::RadixTreeRoot,
+    xa_node: container::XaNode,
+    radix_tree_node: container::RadixTreeNode,
+    maple_tree: container::MapleTree,
+    maple_node: container::MapleNode,
     pid: task::Pid,
     pid_namespace: task::PidNamespace,
     signal: task::Signal,
@@ -265,6 +286,31 @@ all_shapes! {
     percpu_counter: mm::PercpuCounter,
     rq: cpu::Rq,
     pcpu_hot: cpu::PcpuHot,
+    task_entities: sched::TaskEntities,
+    cfs_rq: sched::CfsRq,
+    sched_entity: sched::SchedEntity,
+    rt_rq: sched::RtRq,
+    rt_prio_array: sched::RtPrioArray,
+    sched_rt_entity: sched::SchedRtEntity,
+    dl_rq: sched::DlRq,
+    sched_dl_entity: sched::SchedDlEntity,
+    task_group: sched::TaskGroup,
+    cgroup: sched::Cgroup,
+    kernfs_node: sched::KernfsNode,
+    irq_desc: irq::IrqDesc,
+    irq_action: irq::IrqAction,
+    irq_chip: irq::IrqChip,
+    irq_stat: irq::IrqStat,
+    softirq_action: irq::SoftirqAction,
+    gate: irq::Gate,
+    timer_base: timer::TimerBase,
+    timer_list: timer::TimerList,
+    hrtimer_cpu_base: timer::HrtimerCpuBase,
+    hrtimer_clock_base: timer::HrtimerClockBase,
+    hrtimer: timer::Hrtimer,
+    timekeeper_pace: timer::TimekeeperPace,
+    e820_table: machine::E820Table,
+    e820_entry: machine::E820Entry,
     module: module::Module,
     module_memory: module::ModuleMemory,
     module_layout: module::ModuleLayout,

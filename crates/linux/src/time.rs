@@ -51,7 +51,7 @@ impl Kernel {
     }
 
     /// Address of the `struct timekeeper` of the system's clock.
-    fn timekeeper(&self) -> Result<u64> {
+    pub(crate) fn timekeeper(&self) -> Result<u64> {
         // 6.17: an array, the system's clock first.
         let at = self.symbol("timekeeper_data").or_else(|_| self.symbol("tk_core"))?;
         if let Ok(offset) = self.shapes().tk_data.timekeeper.offset() {

@@ -1,103 +1,481 @@
-//! XArray and IDR (include/linux/xarray.h; lib/idr.c builds on it since 4.20).
+//! XArray (include/linux/xarray.h), and what is built on it: the page cache, IDR and IDA, and the
+//! radix tree, which had nodes of its own until 4.19 (include/linux/radix-tree.h).
 
-use necropsy_target::Target;
+use std::{collections::HashSet, fmt};
 
 use crate::{
     error::{Error, Result},
     kernel::Kernel,
+    memory::Memory,
 };
-
-/// Offsets of `struct xa_node`, found once per walk.
-struct Node {
-    shift: u64,
-    slots: u64,
-    count: u64,
-}
 
 /// Slots of the largest node; a type that says more is not believed.
 const MAX_SLOTS: u64 = 64;
 /// Deepest tree: 64 index bits in steps of 4.
-const MAX_DEPTH: u32 = 16;
+const MAX_DEPTH: usize = 16;
+/// The most nodes that a walk visits.
+const MAX_NODES: usize = 50_000_000;
 
-/// Calls `visit(index, entry)` for every entry of the `struct xarray` at `address`, ascending.
+/// Where the members of a tree's root and nodes lie, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Layout {
+    /// The pointer in the root.
+    pub head: u64,
+    shift: u64,
+    offset: u64,
+    count: u64,
+    parent: u64,
+    slots: u64,
+    /// Slots of a node: 64, or 16 on small machines.
+    slot_count: u64,
+    /// The low two bits of an entry that leads to a node.
+    internal: u64,
+}
+
+impl Layout {
+    /// As this kernel's types have it.
+    ///
+    /// # Errors
+    /// When it has neither kind of tree.
+    pub fn of(kernel: &Kernel) -> Result<Layout> {
+        let shapes = kernel.shapes();
+        let (head, slots, rest, internal) = if shapes.xa_node.slots.exists() {
+            let node = &shapes.xa_node;
+            let rest = [&node.shift, &node.offset, &node.count, &node.parent];
+            (&shapes.xarray.head, &node.slots, rest, 2)
+        } else {
+            let node = &shapes.radix_tree_node;
+            let rest = [&node.shift, &node.offset, &node.count, &node.parent];
+            (&shapes.radix_tree_root.head, &node.slots, rest, 1)
+        };
+        Ok(Layout {
+            head: head.offset()?,
+            shift: rest[0].offset()?,
+            offset: rest[1].offset()?,
+            count: rest[2].offset()?,
+            parent: rest[3].offset()?,
+            slots: slots.offset()?,
+            slot_count: (slots.size()? / 8).min(MAX_SLOTS),
+            internal,
+        })
+    }
+
+    /// The address of the node that an entry leads to. Small numbers with the same mark say
+    /// "same as slot n", "retry" or "reserved".
+    fn node(&self, entry: u64) -> Option<u64> {
+        (entry & 3 == self.internal && entry > 4096).then_some(entry & !3)
+    }
+}
+
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A pointer, in whose low bits its owner may keep a mark.
+    Pointer,
+    /// An integer, stored as `value << 1 | 1`: in the page cache, the shadow of an evicted page.
+    Value(u64),
+    /// Reserved and not yet used (`XA_ZERO_ENTRY`); its owner sees nothing there.
+    Reserved,
+}
+
+/// The slots that lead from the root to an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Path {
+    slots: [u8; MAX_DEPTH],
+    depth: usize,
+}
+
+impl Path {
+    /// Slot numbers, the root's first.
+    pub fn slots(&self) -> &[u8] {
+        &self.slots[..self.depth]
+    }
+
+    fn then(mut self, slot: u64) -> Path {
+        if let Some(place) = self.slots.get_mut(self.depth) {
+            *place = slot as u8;
+            self.depth += 1;
+        }
+        self
+    }
+}
+
+/// `root/1/26`
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("root")?;
+        self.slots().iter().try_for_each(|slot| write!(f, "/{slot}"))
+    }
+}
+
+/// An entry of a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// The first index that it stands at.
+    pub index: u64,
+    /// How many indexes it stands at: more than one for a large folio. 0 is all of them.
+    pub span: u64,
+    /// As stored.
+    pub raw: u64,
+    /// What it is.
+    pub kind: Kind,
+    /// The node that holds it, `None` for a single entry in the root.
+    pub node: Option<u64>,
+    /// How it is reached.
+    pub path: Path,
+}
+
+/// Walks the tree whose root (`struct xarray`, `struct radix_tree_root`) is at `root`, by index.
+///
+/// An `Err` says what is wrong and where; the walk goes on with the rest of the tree.
+pub fn entries<M: Memory>(memory: &M, layout: Layout, root: u64) -> Entries<'_, M> {
+    let mut walk = below(memory, layout, 0);
+    match memory.word(root.wrapping_add(layout.head)) {
+        Ok(head) => walk.start(head, true),
+        Err(fault) => walk.todo.push(Todo::Tell(fault.into())),
+    }
+    walk
+}
+
+/// Walks from a tagged pointer to a node (`xa_head`) down.
+pub fn below<M: Memory>(memory: &M, layout: Layout, head: u64) -> Entries<'_, M> {
+    let mut walk = Entries { memory, layout, todo: Vec::new(), seen: HashSet::new(), check: false };
+    walk.start(head, false);
+    walk
+}
+
+#[derive(Debug)]
+enum Todo {
+    Node { at: u64, base: u64, path: Path, parent: Option<u64>, above: u64 },
+    Yield(Entry),
+    Tell(Error),
+}
+
+/// See [`entries`].
+#[derive(Debug)]
+pub struct Entries<'a, M> {
+    memory: &'a M,
+    layout: Layout,
+    todo: Vec<Todo>,
+    seen: HashSet<u64>,
+    check: bool,
+}
+
+impl<M: Memory> Entries<'_, M> {
+    /// Checks each node's parent, offset and count of entries too.
+    #[must_use]
+    pub fn checked(mut self) -> Self {
+        self.check = true;
+        self
+    }
+
+    fn start(&mut self, head: u64, is_root: bool) {
+        let path = Path::default();
+        if let Some(at) = self.layout.node(head) {
+            let parent = is_root.then_some(0);
+            self.todo.push(Todo::Node { at, base: 0, path, parent, above: u64::MAX });
+        } else if head != 0 {
+            self.push_entry(head, 0, 1, None, path);
+        }
+    }
+
+    fn tell(&mut self, what: String) {
+        self.todo.push(Todo::Tell(Error::corrupt(what)));
+    }
+
+    fn push_entry(&mut self, raw: u64, index: u64, span: u64, node: Option<u64>, path: Path) {
+        const ZERO: u64 = 1030;
+        let kind = if self.layout.internal == 2 {
+            match raw {
+                ZERO => Kind::Reserved,
+                _ if raw & 1 == 1 => Kind::Value(raw >> 1),
+                _ if raw & 3 == 2 => return,
+                _ => Kind::Pointer,
+            }
+        } else {
+            match raw & 3 {
+                2 => Kind::Value(raw >> 2),
+                1 | 3 => return,
+                _ => Kind::Pointer,
+            }
+        };
+        self.todo.push(Todo::Yield(Entry { index, span, raw, kind, node, path }));
+    }
+
+    /// Whether an entry says "same as a lower slot of this node".
+    fn is_sibling(&self, raw: u64, node: u64) -> bool {
+        if self.layout.internal == 2 {
+            raw & 3 == 2 && raw >> 2 < MAX_SLOTS
+        } else {
+            let slots = node.wrapping_add(self.layout.slots);
+            raw & 3 == 1 && (raw & !3).wrapping_sub(slots) < self.layout.slot_count * 8
+        }
+    }
+
+    /// The slots of a node; those that cannot be read are told and read as empty.
+    fn slots(&mut self, at: u64) -> Vec<u64> {
+        let first = at.wrapping_add(self.layout.slots);
+        let mut bytes = vec![0; self.layout.slot_count as usize * 8];
+        if self.memory.read(first, &mut bytes).is_ok() {
+            let word = |chunk: &[u8]| chunk.iter().rev().fold(0, |w, b| w << 8 | u64::from(*b));
+            return bytes.chunks_exact(8).map(word).collect();
+        }
+        let memory = self.memory;
+        (0..self.layout.slot_count)
+            .map(|slot| match memory.word(first.wrapping_add(slot * 8)) {
+                Ok(entry) => entry,
+                Err(fault) => {
+                    self.todo.push(Todo::Tell(fault.into()));
+                    0
+                }
+            })
+            .collect()
+    }
+
+    fn enter(&mut self, at: u64, base: u64, path: Path, parent: Option<u64>, above: u64) {
+        let shift = match self.memory.byte(at.wrapping_add(self.layout.shift)) {
+            Ok(shift) => u64::from(shift),
+            Err(fault) => return self.todo.push(Todo::Tell(fault.into())),
+        };
+        // The shift falls on the way down: a node that does not obey closes a cycle or is garbage.
+        if path.depth >= MAX_DEPTH || shift >= 64 || shift >= above {
+            return self.tell(format!("xarray node {at:x}: shift {shift} is impossible"));
+        }
+        if !self.seen.insert(at) || self.seen.len() > MAX_NODES {
+            return self.tell(format!("xarray node {at:x} appears twice, again as {path}"));
+        }
+        let slots = self.slots(at);
+        // Pushed backwards, since what is pushed last is done first.
+        let mut siblings = 0;
+        for slot in (0..slots.len() as u64).rev() {
+            let entry = slots[slot as usize];
+            if self.is_sibling(entry, at) {
+                siblings += 1;
+                continue;
+            }
+            let span = (siblings + 1u64).checked_shl(shift as u32).unwrap_or(0);
+            siblings = 0;
+            let index = base.wrapping_add(slot << shift);
+            let path = path.then(slot);
+            match self.layout.node(entry) {
+                Some(child) if shift > 0 => {
+                    let parent = Some(at);
+                    self.todo.push(Todo::Node {
+                        at: child,
+                        base: index,
+                        path,
+                        parent,
+                        above: shift,
+                    });
+                }
+                Some(_) => self.tell(format!("xarray node {at:x}: a node below its lowest level")),
+                None if entry != 0 => self.push_entry(entry, index, span, Some(at), path),
+                None => {}
+            }
+        }
+        if self.check {
+            self.check_node(at, &slots, path, parent);
+        }
+    }
+
+    fn check_node(&mut self, at: u64, slots: &[u64], path: Path, parent: Option<u64>) {
+        let used = slots.iter().filter(|entry| **entry != 0).count();
+        let memory = self.memory;
+        match memory.byte(at.wrapping_add(self.layout.count)) {
+            Ok(count) if usize::from(count) != used => {
+                self.tell(format!(
+                    "xarray node {at:x}: count is {count}, but {used} slots are used"
+                ));
+            }
+            Ok(_) => {}
+            Err(fault) => self.todo.push(Todo::Tell(fault.into())),
+        }
+        let (Some(parent), actual) = (parent, memory.word(at.wrapping_add(self.layout.parent)))
+        else {
+            return;
+        };
+        if let Ok(actual) = actual
+            && actual != parent
+        {
+            self.tell(format!(
+                "xarray node {at:x}: its parent is {actual:x}, but {parent:x} leads to it"
+            ));
+        }
+        if let (Some(slot), Ok(offset)) =
+            (path.slots().last(), memory.byte(at.wrapping_add(self.layout.offset)))
+            && *slot != offset
+        {
+            self.tell(format!(
+                "xarray node {at:x}: its offset is {offset}, but slot {slot} leads to it"
+            ));
+        }
+    }
+}
+
+impl<M: Memory> Iterator for Entries<'_, M> {
+    type Item = Result<Entry>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.todo.pop()? {
+                Todo::Yield(entry) => return Some(Ok(entry)),
+                Todo::Tell(error) => return Some(Err(error)),
+                Todo::Node { at, base, path, parent, above } => {
+                    self.enter(at, base, path, parent, above);
+                }
+            }
+        }
+    }
+}
+
+/// Calls `visit(index, entry)` for every pointer and value of the tree at `address`, by index.
 /// What cannot be read is handed to `fault` and skipped.
 ///
 /// # Errors
-/// When the types or the root are missing.
+/// When the kernel has no such trees.
 pub fn for_each(
     kernel: &Kernel,
     address: u64,
     visit: &mut dyn FnMut(u64, u64),
     fault: &mut dyn FnMut(Error),
 ) -> Result<()> {
-    let types = kernel.types();
-    // Until 4.19 the same tree was a radix tree under other names.
-    let head = kernel
-        .offset_of("xarray", "xa_head")
-        .or_else(|_| kernel.offset_of("radix_tree_root", "rnode"))?;
-    let tag = if types.composite("xa_node").is_some() { "xa_node" } else { "radix_tree_node" };
-    let id = types.composite(tag).ok_or_else(|| Error::no_type("xa_node"))?;
-    let slots = types
-        .member(id, "slots")
-        .ok_or_else(|| Error::Missing { what: "member xa_node.slots".into() })?;
-    let node = Node {
-        shift: kernel.offset_of(tag, "shift")?,
-        slots: slots.offset(),
-        count: (types.size_of(slots.ty).unwrap_or(0) / 8).min(MAX_SLOTS),
-    };
-    let root = kernel.target().read_u64(address.wrapping_add(head))?;
-    if root == 0 {
-        return Ok(());
+    for entry in entries(kernel.target(), Layout::of(kernel)?, address) {
+        match entry {
+            Ok(entry) if entry.kind != Kind::Reserved => visit(entry.index, entry.raw),
+            Ok(_) => {}
+            Err(error) => fault(error),
+        }
     }
-    if !is_node(root) {
-        visit(0, root);
-        return Ok(());
-    }
-    walk(kernel.target(), &node, root, 0, 0, u64::MAX, visit, fault);
     Ok(())
 }
 
-/// Internal entries have low bits 10; small ones are siblings and marks, large ones are nodes.
-fn is_node(entry: u64) -> bool {
-    entry & 3 == 2 && entry > 4096
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::fake::Words;
 
-#[allow(clippy::too_many_arguments)]
-fn walk(
-    target: &Target,
-    node: &Node,
-    entry: u64,
-    base: u64,
-    depth: u32,
-    above: u64,
-    visit: &mut dyn FnMut(u64, u64),
-    fault: &mut dyn FnMut(Error),
-) {
-    let at = entry & !3;
-    let shift = match target.read_u8(at.wrapping_add(node.shift)) {
-        Ok(shift) => u64::from(shift),
-        Err(error) => return fault(error.into()),
+    /// As in 6.12, with 16 slots: shift, offset, count at 0, 1, 2; parent at 8; slots at 40.
+    const LAYOUT: Layout = Layout {
+        head: 8,
+        shift: 0,
+        offset: 1,
+        count: 2,
+        parent: 8,
+        slots: 40,
+        slot_count: 16,
+        internal: 2,
     };
-    // The shift falls on the way down: a node that does not obey closes a cycle or is garbage.
-    if depth >= MAX_DEPTH || shift >= 64 || shift >= above {
-        return fault(Error::corrupt(format!("xarray node {at:x}: shift {shift} is impossible")));
+
+    fn node(memory: &mut Words, at: u64, shift: u64, offset: u64, parent: u64, slots: &[u64; 16]) {
+        let count = slots.iter().filter(|s| **s != 0).count() as u64;
+        memory.put(at, &[shift | offset << 8 | count << 16, parent, 0, 0, 0]);
+        memory.put(at + 40, slots);
     }
-    for slot in 0..node.count {
-        let entry = match target.read_u64(at.wrapping_add(node.slots + slot * 8)) {
-            Ok(entry) => entry,
-            Err(error) => {
-                fault(error.into());
-                continue;
+
+    /// A root at 0x100, its node at 0x1_0000 with leaves at 0x2_0000 (slot 0), 0x3_0000 (slot 2).
+    fn tree() -> Words {
+        let mut memory = Words::default();
+        memory.put(0x100, &[0, 0x1_0002]);
+        let mut slots = [0; 16];
+        (slots[0], slots[2]) = (0x2_0002, 0x3_0002);
+        node(&mut memory, 0x1_0000, 4, 0, 0, &slots);
+        let mut slots = [0; 16];
+        // A pointer, a folio of four indexes, an evicted page, a reserved entry, a retry entry.
+        (slots[1], slots[4], slots[8], slots[9], slots[10]) = (0x8000, 0x9000, 0x55, 1030, 1026);
+        (slots[5], slots[6], slots[7]) = (4 << 2 | 2, 4 << 2 | 2, 4 << 2 | 2);
+        node(&mut memory, 0x2_0000, 0, 0, 0x1_0000, &slots);
+        let mut slots = [0; 16];
+        slots[15] = 0xa000;
+        node(&mut memory, 0x3_0000, 0, 2, 0x1_0000, &slots);
+        memory
+    }
+
+    fn walk(memory: &Words) -> (Vec<Entry>, Vec<String>) {
+        let (mut found, mut errors) = (Vec::new(), Vec::new());
+        for item in entries(memory, LAYOUT, 0x100).checked() {
+            match item {
+                Ok(entry) => found.push(entry),
+                Err(error) => errors.push(error.to_string()),
             }
-        };
-        let index = base.wrapping_add(slot.checked_shl(shift as u32).unwrap_or(0));
-        if entry == 0 {
-            continue;
         }
-        if shift > 0 && is_node(entry) {
-            walk(target, node, entry, index, depth + 1, shift, visit, fault);
-        } else if entry & 3 != 2 {
-            visit(index, entry);
-        }
+        (found, errors)
+    }
+
+    #[test]
+    fn entries_by_index_with_spans_kinds_and_positions() {
+        let (found, errors) = walk(&tree());
+        assert!(errors.is_empty(), "{errors:?}");
+        let seen: Vec<_> = found.iter().map(|e| (e.index, e.span, e.raw, e.kind)).collect();
+        assert_eq!(
+            seen,
+            [
+                (1, 1, 0x8000, Kind::Pointer),
+                (4, 4, 0x9000, Kind::Pointer),
+                (8, 1, 0x55, Kind::Value(0x2a)),
+                (9, 1, 1030, Kind::Reserved),
+                (47, 1, 0xa000, Kind::Pointer),
+            ]
+        );
+        assert_eq!(found[4].path.to_string(), "root/2/15");
+        assert_eq!(found[4].node, Some(0x3_0000));
+    }
+
+    #[test]
+    fn a_single_entry_lies_in_the_root() {
+        let mut memory = Words::default();
+        memory.put(0x108, &[0x8000]);
+        let (found, _) = walk(&memory);
+        assert_eq!((found.len(), found[0].index, found[0].path.to_string()), (1, 0, "root".into()));
+        memory.put(0x108, &[0]);
+        assert!(walk(&memory).0.is_empty());
+    }
+
+    #[test]
+    fn impossible_shifts_and_cycles_cost_one_branch() {
+        let mut memory = tree();
+        memory.put(0x2_0000, &[200]);
+        let (found, errors) = walk(&memory);
+        assert_eq!(found.len(), 1);
+        assert!(errors[0].contains("node 20000: shift 200"), "{errors:?}");
+        let mut memory = tree();
+        memory.put(0x1_0000 + 40 + 3 * 8, &[0x1_0002, 0x3_0002]);
+        let (found, errors) = walk(&memory);
+        assert_eq!(found.len(), 5);
+        assert!(errors.iter().any(|e| e.contains("10000: shift 4 is impossible")), "{errors:?}");
+        assert!(errors.iter().any(|e| e.contains("30000 appears twice, again as root/4")));
+    }
+
+    #[test]
+    fn wrong_counts_parents_and_offsets_are_named() {
+        let mut memory = tree();
+        memory.put(0x3_0000, &[1 << 8 | 7 << 16, 0x666]);
+        let (found, errors) = walk(&memory);
+        assert_eq!(found.len(), 5);
+        assert!(errors.iter().any(|e| e.contains("count is 7, but 1 slots")), "{errors:?}");
+        assert!(errors.iter().any(|e| e.contains("its parent is 666")));
+        assert!(errors.iter().any(|e| e.contains("its offset is 1, but slot 2")));
+    }
+
+    #[test]
+    fn a_lost_slot_is_told_and_the_others_stay() {
+        let mut memory = tree();
+        memory.lose(0x2_0000 + 40 + 12 * 8);
+        let (found, errors) = walk(&memory);
+        assert_eq!(found.len(), 5);
+        assert_eq!(errors.len(), 1);
+    }
+
+    #[test]
+    fn radix_trees_mark_nodes_and_siblings_differently() {
+        let layout = Layout { internal: 1, ..LAYOUT };
+        let mut memory = Words::default();
+        memory.put(0x108, &[0x1_0001]);
+        let mut slots = [0; 16];
+        (slots[3], slots[4], slots[5]) = (0x8000, (0x1_0000 + 40 + 24) | 1, 0x2a << 2 | 2);
+        node(&mut memory, 0x1_0000, 0, 0, 0, &slots);
+        let found: Vec<_> = entries(&memory, layout, 0x100).map(Result::unwrap).collect();
+        assert_eq!((found[0].index, found[0].span, found[0].raw), (3, 2, 0x8000));
+        assert_eq!((found[1].index, found[1].kind), (5, Kind::Value(0x2a)));
+        assert_eq!(found.len(), 2);
     }
 }
