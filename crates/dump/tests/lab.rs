@@ -191,3 +191,29 @@ fn a_recorder_knows_what_was_read() {
     assert_eq!(memory.count(), 2);
     assert!(memory.was_read(first) && memory.was_read(first + 1) && !memory.was_read(first + 2));
 }
+
+/// One stopped guest, dumped by QEMU as ELF and as kdump-zlib (which it writes flattened).
+#[test]
+fn qemu_writes_the_same_memory_both_ways() {
+    let files = lab("k612-qemu/elf").zip(lab("k612-qemu/kdump-zlib"));
+    let Some((elf, kdump)) = files else {
+        eprintln!("SKIPPED: no NECROPSY_LAB with out/k612-qemu/{{elf,kdump-zlib}}/vmcore");
+        return;
+    };
+    let (elf, kdump) = (open(&[elf.join("vmcore")]), open(&[kdump.join("vmcore")]));
+    assert_eq!(elf.format().kind, FormatKind::QemuElf);
+    assert!(matches!(kdump.format().kind, FormatKind::QemuKdump { version: 6, .. }));
+    assert_eq!(kdump.format().flattened, Share::All);
+    assert_eq!(runs(&elf), runs(&kdump));
+    runs(&elf).into_par_iter().flat_map(|(first, end)| first..end).for_each(|pfn| {
+        assert!(*elf.page(pfn).unwrap() == *kdump.page(pfn).unwrap(), "page {pfn:#x}");
+    });
+    assert_eq!(elf.notes(), kdump.notes());
+    let [cpu, _] = elf.qemu_cpus() else { panic!("two CPUs") };
+    assert_eq!(cpu, &kdump.qemu_cpus()[0]);
+    assert_eq!(elf.prstatus()[0].reg("rip"), Some(cpu.rip));
+    assert_eq!(elf.prstatus()[0].reg("rsp"), cpu.reg("rsp"));
+    assert!(cpu.cr[3] != 0 && cpu.idt.base >> 40 != 0 && cpu.kernel_gs_base.is_some());
+    let found = find_vmcoreinfo(&kdump).unwrap();
+    assert_eq!(found.text(), elf.vmcoreinfo().unwrap().text());
+}
