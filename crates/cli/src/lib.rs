@@ -6,16 +6,23 @@
 #![forbid(unsafe_code)]
 
 pub mod aliases;
+pub mod args;
 pub mod commands;
+pub mod crash_args;
 mod error;
+mod kernel_names;
 pub mod language;
 pub mod names;
 pub mod numbers;
+pub mod opening;
 pub mod parsed;
+pub mod prompt;
 pub mod registry;
 pub mod render;
+mod run;
 pub mod session;
 pub mod settings;
 pub mod variables;
 
 pub use error::{CommandError, Outcome, Status};
+pub use run::run;

@@ -1,4 +1,8 @@
 //! The necropsy command.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    necropsy::run(std::env::args_os()).into()
+}

@@ -49,7 +49,7 @@ impl Command {
         self.names.first().copied().unwrap_or("")
     }
 
-    /// `usage: eval [-b] (expression) | value`, several forms separated by ` | `-free ` or `.
+    /// One line: `usage: eval [-b] (expression) | value`, several forms joined by `or`.
     pub fn usage(&self) -> String {
         let forms = self.synopsis.lines().map(|form| format!("{} {form}", self.name()));
         let forms: Vec<_> = forms.map(|form| form.trim_end().to_owned()).collect();
@@ -74,6 +74,17 @@ pub struct Opt {
     pub value: Option<&'static str>,
     /// One line.
     pub help: &'static str,
+}
+
+impl Opt {
+    /// With its value, as help shows it: `-c cpus`, `-S[=cpus]`.
+    pub fn display(&self) -> String {
+        match self.value {
+            None => self.flag.to_owned(),
+            Some(optional) if optional.starts_with('=') => format!("{}[{optional}]", self.flag),
+            Some(value) => format!("{} {value}", self.flag),
+        }
+    }
 }
 
 /// What kind of thing a positional argument is.

@@ -5,6 +5,8 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use necropsy_linux::Kernel;
+
 use crate::{
     CommandError, Status,
     aliases::{Aliases, Origin},
@@ -19,6 +21,10 @@ pub struct Session {
     pub settings: Settings,
     /// What `alias` changes.
     pub aliases: Aliases,
+    /// The kernel of the open dump.
+    pub kernel: Option<Arc<Kernel>>,
+    /// The `task_struct` that commands look at, once one was set.
+    pub task: Option<u64>,
     /// The kernel's symbols and types by name.
     pub names: Arc<dyn Names>,
     /// Ctrl-C was pressed: the command in progress is to stop soon. Long walks look at it.
@@ -42,6 +48,8 @@ impl Session {
         Session {
             settings: Settings::default(),
             aliases: Aliases::default(),
+            kernel: None,
+            task: None,
             names: Arc::new(NoNames),
             interrupted: Arc::default(),
             history: Vec::new(),
@@ -51,6 +59,11 @@ impl Session {
             quit: false,
             status: Status::Done,
         }
+    }
+
+    /// A session on a kernel.
+    pub fn on(kernel: Arc<Kernel>) -> Self {
+        Session { names: kernel.clone(), kernel: Some(kernel), ..Session::new() }
     }
 
     /// Whether `name` is a kernel symbol.

@@ -24,7 +24,7 @@ Without arguments, shows the names of all commands. With the name of a command, 
 };
 
 /// What a line can be; `help language`, and a chapter of the manual.
-pub(crate) const LANGUAGE: &str = "\
+pub const LANGUAGE: &str = "\
 A line is a command with its options and arguments.
 
   command | pipeline    send the output to a shell pipeline
@@ -149,7 +149,7 @@ fn write_page(command: &Command, page: &mut dyn fmt::Write) -> fmt::Result {
         writeln!(page, "\nOPTIONS")?;
     }
     for opt in command.options {
-        writeln!(page, "  {:<16} {}", flag_text(opt), opt.help)?;
+        writeln!(page, "  {:<16} {}", opt.display(), opt.help)?;
     }
     writeln!(page, "\nDESCRIPTION")?;
     for text in command.description.lines() {
@@ -166,15 +166,6 @@ fn write_page(command: &Command, page: &mut dyn fmt::Write) -> fmt::Result {
         writeln!(page)?;
     }
     Ok(())
-}
-
-/// `-c cpus`, `-S[=cpus]`
-pub(crate) fn flag_text(opt: &Opt) -> String {
-    match opt.value {
-        None => opt.flag.to_owned(),
-        Some(optional) if optional.starts_with('=') => format!("{}[{optional}]", opt.flag),
-        Some(value) => format!("{} {value}", opt.flag),
-    }
 }
 
 #[cfg(test)]

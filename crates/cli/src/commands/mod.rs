@@ -8,3 +8,5 @@ pub(crate) mod history;
 pub(crate) mod quit;
 pub(crate) mod repeat;
 pub(crate) mod set;
+
+pub use help::LANGUAGE;

@@ -106,9 +106,29 @@ impl Output {
         self.record(row, |line| table::write_row(line, columns, row))
     }
 
+    /// One row of a table with a one-character mark in front, for which the heading leaves room.
+    pub fn marked_row<R: Serialize>(
+        &mut self,
+        mark: &str,
+        columns: &[Column<R>],
+        row: &R,
+    ) -> Outcome {
+        self.record(row, |line| {
+            line.write_str(mark)?;
+            table::write_row(line, columns, row)
+        })
+    }
+
     /// The heading line of a table; nothing in JSON.
     pub fn heading<R>(&mut self, columns: &[Column<R>]) -> Outcome {
         let mut line = String::new();
+        table::write_heading(&mut line, columns);
+        self.title(&line)
+    }
+
+    /// The heading of a table whose rows are marked.
+    pub fn marked_heading<R>(&mut self, columns: &[Column<R>]) -> Outcome {
+        let mut line = String::from(" ");
         table::write_heading(&mut line, columns);
         self.title(&line)
     }

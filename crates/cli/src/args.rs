@@ -1,0 +1,203 @@
+//! The command line, and what of it the registry adds.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::{
+    opening::Request,
+    registry::{self, Command},
+};
+
+/// Post-mortem debugger for kernels: opens a crash dump with nothing but the dump
+#[derive(Debug, Parser)]
+#[command(
+    name = "necropsy",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "Exit status: 0 done; 1 a command failed; 2 wrong usage; 3 the dump cannot be \
+                  opened; 4 the dump or debug information lacks what was asked for."
+)]
+pub struct Args {
+    /// What to do instead of opening a session.
+    #[command(subcommand)]
+    pub action: Option<Action>,
+    /// The dump.
+    #[command(flatten)]
+    pub request: Request,
+    /// The session.
+    #[command(flatten)]
+    pub session: SessionArgs,
+}
+
+/// Options of a session.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct SessionArgs {
+    /// Run a command and exit; may be repeated
+    #[arg(short, long, value_name = "COMMAND")]
+    pub exec: Vec<String>,
+    /// Run the commands in a file first; may be repeated
+    #[arg(short, long, value_name = "FILE")]
+    pub input: Vec<PathBuf>,
+    /// One JSON object a line from every command
+    #[arg(long)]
+    pub json: bool,
+    /// No banner
+    #[arg(short, long)]
+    pub silent: bool,
+    /// Do not read ~/.config/necropsy/rc, ~/.crashrc and ./.crashrc
+    #[arg(long, visible_alias = "no_crashrc")]
+    pub no_rc: bool,
+    /// No pager
+    #[arg(long, alias = "no_scroll")]
+    pub no_scroll: bool,
+    /// Lines to run after the rc files and before anything else, which crash's options stand for
+    #[arg(skip)]
+    pub setup: Vec<String>,
+}
+
+/// What needs no session, apart from the registry's own.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Write completions for a shell to standard output
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Write the manual page to standard output
+    Man,
+}
+
+/// Commands of the registry that are also subcommands: `necropsy log DUMP`.
+const ON_DUMP: &[&str] = &["report", "log", "info", "doctor"];
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Invocation {
+    /// Open a session.
+    Session(Request, SessionArgs),
+    /// Run one command of the registry on a dump.
+    OnDump(Request, &'static Command, Vec<String>),
+    /// Print an entry of the dump's VMCOREINFO.
+    VmCoreInfo(Request, &'static str),
+    /// Needs no dump.
+    Action(Action),
+    /// Print the version.
+    Version,
+}
+
+/// The program's command line, with the registry's subcommands.
+pub fn command() -> clap::Command {
+    ON_DUMP.iter().filter_map(|name| registry::find(name)).fold(Args::command(), |all, command| {
+        use clap::Args as _;
+        let sub = clap::Command::new(command.name()).about(command.summary);
+        all.subcommand(Request::augment_args(sub).args(options(command)))
+    })
+}
+
+/// A command's options as clap has them, `--json` included.
+fn options(command: &Command) -> impl Iterator<Item = clap::Arg> {
+    let json = clap::Arg::new("--json")
+        .long("json")
+        .action(ArgAction::SetTrue)
+        .help("One JSON object a line");
+    let own = command.options.iter().filter_map(|opt| {
+        let arg = clap::Arg::new(opt.flag).help(opt.help);
+        let mut letters = opt.flag.chars().skip(1);
+        let arg = match (opt.flag.strip_prefix("--"), letters.next(), letters.next()) {
+            (Some(long), ..) => arg.long(long),
+            (None, Some(letter), None) => arg.short(letter),
+            // clap has no `-16`; such options are for the prompt.
+            _ => return None,
+        };
+        Some(match opt.value {
+            None => arg.action(ArgAction::SetTrue),
+            Some(name) => arg.value_name(name.trim_start_matches('=')).action(ArgAction::Append),
+        })
+    });
+    own.chain([json])
+}
+
+/// Reads the command line.
+///
+/// # Errors
+/// Wrong usage, and also `--help` and `--version`, as clap has it.
+pub fn parse(args: Vec<std::ffi::OsString>) -> Result<Invocation, clap::Error> {
+    let matches = command().try_get_matches_from(args)?;
+    if let Some((name, sub)) = matches.subcommand()
+        && let Some(command) = registry::find(name).filter(|_| ON_DUMP.contains(&name))
+    {
+        let request = Request::from_arg_matches(sub)?;
+        return Ok(Invocation::OnDump(request, command, words(command, sub)));
+    }
+    let args = Args::from_arg_matches(&matches)?;
+    Ok(match args.action {
+        Some(action) => Invocation::Action(action),
+        None => Invocation::Session(args.request, args.session),
+    })
+}
+
+/// The options that were given, as the command language has them.
+fn words(command: &'static Command, matches: &ArgMatches) -> Vec<String> {
+    let mut words = Vec::new();
+    for id in options(command).map(|arg| arg.get_id().clone()) {
+        match matches.try_get_many::<String>(id.as_str()) {
+            Ok(values) => {
+                for value in values.into_iter().flatten() {
+                    words.extend([id.to_string(), value.clone()]);
+                }
+            }
+            Err(_) if matches.get_flag(id.as_str()) => words.push(id.to_string()),
+            Err(_) => {}
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Invocation, clap::Error> {
+        parse(line.split(' ').map(Into::into).collect())
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn a_first_word_that_is_no_subcommand_is_a_dump() {
+        let Ok(Invocation::Session(request, session)) =
+            read("necropsy vmcore vmlinux -e bt -e ps --json --no_crashrc --kaslr 0x1f000000")
+        else {
+            panic!("not a session");
+        };
+        assert_eq!(request.files, [PathBuf::from("vmcore"), PathBuf::from("vmlinux")]);
+        assert_eq!(session.exec, ["bt", "ps"]);
+        assert!(session.json && session.no_rc);
+        assert_eq!(request.kaslr, Some(0x1f00_0000));
+    }
+
+    #[test]
+    fn other_subcommands() {
+        assert!(matches!(read("necropsy man"), Ok(Invocation::Action(Action::Man))));
+        assert!(read("necropsy completions bash").is_ok());
+        assert!(read("necropsy").is_err() && read("necropsy vmcore --bogus").is_err());
+    }
+
+    #[test]
+    fn the_registry_s_commands_take_their_options() {
+        for command in ON_DUMP.iter().filter_map(|name| registry::find(name)) {
+            let line = format!("necropsy {} vmcore --json", command.name());
+            let Ok(Invocation::OnDump(request, found, words)) = read(&line) else {
+                panic!("{line}");
+            };
+            assert_eq!((request.files.len(), found.name()), (1, command.name()));
+            assert_eq!(words, ["--json"]);
+        }
+    }
+}

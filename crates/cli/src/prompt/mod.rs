@@ -1,0 +1,179 @@
+//! The prompt: a line editor on a terminal, plain lines otherwise.
+
+mod completer;
+mod recall;
+
+use std::{
+    borrow::Cow,
+    io::{self, BufRead, IsTerminal},
+    path::PathBuf,
+};
+
+use reedline::{
+    ColumnarMenu, EditMode as Keys, Emacs, FileBackedHistory, KeyCode, KeyModifiers, Keybindings,
+    MenuBuilder, Prompt, PromptEditMode, PromptHistorySearch, PromptHistorySearchStatus,
+    PromptViMode, Reedline, ReedlineEvent, ReedlineMenu, Signal, Vi, default_emacs_keybindings,
+    default_vi_insert_keybindings, default_vi_normal_keybindings, default_vi_visual_keybindings,
+};
+
+use crate::{
+    CommandError,
+    language::{report, run_line},
+    session::Session,
+    settings::EditMode,
+};
+use completer::Completer;
+use recall::recall;
+
+/// Lines kept in the history file.
+const HISTORY_LINES: usize = 5000;
+
+/// Runs lines until the user quits or the input ends.
+pub fn run(session: &mut Session) {
+    let result = if io::stdin().is_terminal() && io::stdout().is_terminal() {
+        session.interactive = true;
+        edit_lines(session)
+    } else {
+        read_lines(session)
+    };
+    if let Err(error) = result {
+        report(session, "", &CommandError::Io(error), None);
+    }
+}
+
+/// Input that is no terminal: no prompt, no echo, no pager.
+fn read_lines(session: &mut Session) -> io::Result<()> {
+    let mut line = Vec::new();
+    while !session.quit {
+        line.clear();
+        // The lock is not kept: a command may read the rest of the input itself (`!cat`).
+        if io::stdin().lock().read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        run_recalled(session, String::from_utf8_lossy(&line).trim());
+    }
+    Ok(())
+}
+
+/// Runs what was typed, or the earlier line that it recalls.
+fn run_recalled(session: &mut Session, line: &str) {
+    match recall(&session.history, line) {
+        Ok(None) => {
+            remember(session, line);
+            run_line(session, line);
+        }
+        Ok(Some(earlier)) => {
+            if session.interactive {
+                println!("{earlier}");
+            }
+            remember(session, &earlier);
+            run_line(session, &earlier);
+        }
+        Err(error) => report(session, "r", &error, None),
+    }
+}
+
+fn remember(session: &mut Session, line: &str) {
+    if !line.is_empty() {
+        session.history.push(line.to_owned());
+    }
+}
+
+fn edit_lines(session: &mut Session) -> io::Result<()> {
+    // While a line is edited the terminal hands Ctrl-C to the editor; while a command runs it
+    // arrives as a signal, and sets the flag that the command looks at.
+    signal_hook::flag::register(signal_hook::consts::SIGINT, session.interrupted.clone())?;
+    let mut keys = session.settings.edit;
+    let mut editor = editor(session, keys);
+    while !session.quit {
+        if keys != session.settings.edit {
+            keys = session.settings.edit;
+            editor = editor.with_edit_mode(edit_mode(keys));
+        }
+        match editor.read_line(&NecropsyPrompt).map_err(io::Error::other)? {
+            Signal::Success(line) => run_recalled(session, line.trim()),
+            Signal::CtrlD => break,
+            // Ctrl-C while editing: a fresh line.
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn editor(session: &Session, keys: EditMode) -> Reedline {
+    let menu = ColumnarMenu::default().with_name(MENU).with_columns(4);
+    let editor = Reedline::create()
+        .with_completer(Box::new(Completer::new(session.names.clone())))
+        .with_menu(ReedlineMenu::EngineCompleter(Box::new(menu)))
+        .with_quick_completions(true)
+        .with_partial_completions(true)
+        .with_ansi_colors(
+            anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never,
+        )
+        .with_edit_mode(edit_mode(keys));
+    // A history that cannot be kept in its file is kept in memory.
+    match history_file().and_then(|file| FileBackedHistory::with_file(HISTORY_LINES, file).ok()) {
+        Some(history) => editor.with_history(Box::new(history)),
+        None => editor,
+    }
+}
+
+fn history_file() -> Option<PathBuf> {
+    let absolute = |path: &PathBuf| path.is_absolute();
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(absolute);
+    let home = || Some(std::env::home_dir().filter(absolute)?.join(".local/state"));
+    Some(state.or_else(home)?.join("necropsy/history"))
+}
+
+const MENU: &str = "completion";
+
+fn edit_mode(keys: EditMode) -> Box<dyn Keys> {
+    let with_tab = |mut bindings: Keybindings| {
+        bindings.add_binding(
+            KeyModifiers::NONE,
+            KeyCode::Tab,
+            ReedlineEvent::UntilFound(vec![
+                ReedlineEvent::Menu(MENU.to_owned()),
+                ReedlineEvent::MenuNext,
+            ]),
+        );
+        bindings.add_binding(KeyModifiers::SHIFT, KeyCode::BackTab, ReedlineEvent::MenuPrevious);
+        bindings
+    };
+    match keys {
+        EditMode::Emacs => Box::new(Emacs::new(with_tab(default_emacs_keybindings()))),
+        EditMode::Vi => Box::new(Vi::new(
+            with_tab(default_vi_insert_keybindings()),
+            default_vi_normal_keybindings(),
+            default_vi_visual_keybindings(),
+        )),
+    }
+}
+
+/// `necropsy>`
+struct NecropsyPrompt;
+
+impl Prompt for NecropsyPrompt {
+    fn render_prompt_left(&self) -> Cow<'_, str> {
+        "necropsy".into()
+    }
+    fn render_prompt_right(&self) -> Cow<'_, str> {
+        "".into()
+    }
+    fn render_prompt_indicator(&self, mode: PromptEditMode) -> Cow<'_, str> {
+        match mode {
+            PromptEditMode::Vi(PromptViMode::Normal) => ": ".into(),
+            _ => "> ".into(),
+        }
+    }
+    fn render_prompt_multiline_indicator(&self) -> Cow<'_, str> {
+        "... ".into()
+    }
+    fn render_prompt_history_search_indicator(&self, search: PromptHistorySearch) -> Cow<'_, str> {
+        let failing = match search.status {
+            PromptHistorySearchStatus::Passing => "",
+            PromptHistorySearchStatus::Failing => "no ",
+        };
+        format!("({failing}match: {}) ", search.term).into()
+    }
+}

@@ -1,0 +1,148 @@
+//! The program from its arguments to its exit code.
+
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal, Write},
+    path::Path,
+};
+
+use clap::error::ErrorKind;
+
+use crate::{
+    Status,
+    aliases::Origin,
+    args::{self, Action, Invocation, SessionArgs},
+    crash_args,
+    language::{files, report, run_command, run_line},
+    opening::Request,
+    prompt, registry,
+    render::{Form, Output, Sink},
+    session::Session,
+};
+
+/// Runs the program on its arguments, its own name first.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Status {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let called = arguments.first().and_then(|name| Path::new(name).file_name());
+    let invocation = if called.is_some_and(|name| name == "crash") {
+        crash_args::parse(arguments.into_iter().skip(1)).map_err(|error| {
+            eprintln!("crash: {error}");
+            Status::Usage
+        })
+    } else {
+        args::parse(arguments).map_err(|error| {
+            // A closed output is nothing to tell anybody.
+            let _ = error.print();
+            match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Status::Done,
+                _ => Status::Usage,
+            }
+        })
+    };
+    match invocation {
+        Err(status) => status,
+        Ok(Invocation::Session(request, options)) => {
+            with_session(&request, |session| start(session, &options))
+        }
+        Ok(Invocation::OnDump(request, command, words)) => with_session(&request, |session| {
+            let mut out = Output::new(Sink::stdout(), Form::Text, session.interrupted.clone());
+            let ran = run_command(session, command, words, &mut out);
+            let closed = out.finish();
+            if let Err(error) = ran.and(closed) {
+                report(session, command.name(), &error, None);
+            }
+        }),
+        Ok(Invocation::VmCoreInfo(request, key)) => vmcoreinfo(&request, key),
+        Ok(Invocation::Action(Action::Completions { shell })) => {
+            clap_complete::generate(shell, &mut args::command(), "necropsy", &mut io::stdout());
+            Status::Done
+        }
+        Ok(Invocation::Action(Action::Man)) => {
+            written(clap_mangen::Man::new(args::command()).render(&mut io::stdout()))
+        }
+        Ok(Invocation::Version) => {
+            written(writeln!(io::stdout(), "necropsy {}", env!("CARGO_PKG_VERSION")))
+        }
+    }
+}
+
+/// The status of having written to standard output.
+fn written(result: io::Result<()>) -> Status {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            eprintln!("necropsy: {error}");
+            Status::Failed
+        }
+        _ => Status::Done,
+    }
+}
+
+fn with_session(request: &Request, work: impl FnOnce(&mut Session)) -> Status {
+    match request.open() {
+        Err(error) => {
+            eprintln!("necropsy: {error}");
+            Status::CannotOpen
+        }
+        Ok(kernel) => {
+            let mut session = Session::on(kernel);
+            session.settings.zero_excluded = request.zero_excluded;
+            work(&mut session);
+            session.status()
+        }
+    }
+}
+
+/// Banner, rc files, input files, then commands or the prompt.
+fn start(session: &mut Session, options: &SessionArgs) {
+    session.settings.silent = options.silent;
+    if options.json {
+        session.settings.form = Form::Json;
+    }
+    if !options.no_rc {
+        files::run_rc_files(session);
+    }
+    if options.no_scroll {
+        session.settings.scroll = false;
+    }
+    session.origin = Origin::RcFile;
+    for line in &options.setup {
+        run_line(session, line);
+    }
+    session.origin = Origin::Runtime;
+    let at_prompt = options.exec.is_empty() && io::stdin().is_terminal();
+    if at_prompt && !session.settings.silent && registry::find("sys").is_some() {
+        run_line(session, "sys");
+    }
+    for file in &options.input {
+        if !session.quit {
+            files::run_input(session, file);
+        }
+    }
+    for line in &options.exec {
+        if !session.quit {
+            run_line(session, line);
+        }
+    }
+    if options.exec.is_empty() && !session.quit {
+        prompt::run(session);
+    }
+}
+
+/// crash's `--osrelease` and `--build-id`: answered from the dump's headers.
+fn vmcoreinfo(request: &Request, key: &str) -> Status {
+    let dump = match request.open_dump() {
+        Ok(dump) => dump,
+        Err(error) => {
+            eprintln!("crash: {error}");
+            return Status::CannotOpen;
+        }
+    };
+    match dump.vmcoreinfo().and_then(|info| info.get(key)) {
+        Some(value) => written(writeln!(io::stdout(), "{value}")),
+        None => {
+            // crash prints this word, and scripts look for it.
+            println!("unknown");
+            Status::Missing
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Golden tests: commands × dumps.
+//!
+//! Every dump in `tests/dumps` meets every file of lines in `tests/commands` (one file a command)
+//! and every example of the registry: one case for each pair. What a case printed is kept in
+//! `tests/golden/DUMP/COMMAND.txt`. A new dump in the folder gets every command's case, and a
+//! changed output shows on all dumps at once.
+//!
+//! `NECROPSY_ACCEPT=1 cargo test -p necropsy --test golden` accepts what is printed now; read the
+//! difference before committing it.
+
+use std::{
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use necropsy::{
+    language::run_captured, opening::Request, registry::COMMANDS, render::Capture, session::Session,
+};
+
+/// Commands whose output is not the dump's doing.
+const NO_DUMP_NEEDED: &[&str] = &["alias", "ascii", "eval", "h", "help", "q", "repeat"];
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let dumps = files(&root.join("dumps"), "kdump");
+    if dumps.is_empty() {
+        eprintln!("golden: no dump in tests/dumps: no cases");
+    }
+    let mut trials = Vec::new();
+    for dump in dumps {
+        // Opened once, by the first case that runs; each case has a session of its own.
+        let kernel = Arc::new(OnceLock::new());
+        for (command, lines) in cases(&root.join("commands")) {
+            let golden = root.join("golden").join(stem(&dump)).join(format!("{command}.txt"));
+            let name = format!("{}::{command}", stem(&dump));
+            let (dump, kernel) = (dump.clone(), kernel.clone());
+            trials.push(Trial::test(name, move || {
+                let opened = kernel.get_or_init(|| {
+                    Request { files: vec![dump], ..Request::default() }
+                        .open()
+                        .map_err(|error| error.to_string())
+                });
+                let kernel = opened.as_ref().map_err(|error| Failed::from(error))?;
+                compare(&golden, &print(&mut Session::on(kernel.clone()), &lines))
+            }));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// The lines of each command: its file in `commands`, then its examples.
+fn cases(folder: &Path) -> Vec<(String, Vec<String>)> {
+    let mut cases: Vec<(String, Vec<String>)> = Vec::new();
+    for file in files(folder, "txt") {
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        let lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+        cases.push((stem(&file), lines.map(str::to_owned).collect()));
+    }
+    for command in COMMANDS.iter().filter(|c| !NO_DUMP_NEEDED.contains(&c.name())) {
+        // `*` makes no file name.
+        let name = command.name().replace('*', "star");
+        let examples = command.examples.iter().map(|example| example.line.to_owned());
+        match cases.iter_mut().find(|(case, _)| *case == name) {
+            Some((_, lines)) => {
+                for line in examples {
+                    if !lines.contains(&line) {
+                        lines.push(line);
+                    }
+                }
+            }
+            None => cases.push((name, examples.collect())),
+        }
+    }
+    cases.retain(|(_, lines)| !lines.is_empty());
+    cases
+}
+
+fn print(session: &mut Session, lines: &[String]) -> String {
+    let capture = Capture::default();
+    let mut text = String::new();
+    for line in lines {
+        run_captured(session, line, &capture);
+        let _ = writeln!(text, "necropsy> {line}\n{}", capture.take());
+    }
+    text
+}
+
+fn compare(golden: &Path, printed: &str) -> Result<(), Failed> {
+    if std::env::var_os("NECROPSY_ACCEPT").is_some_and(|value| value == "1") {
+        if let Some(folder) = golden.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        return Ok(fs::write(golden, printed)?);
+    }
+    let expected = fs::read_to_string(golden)
+        .map_err(|error| format!("{}: {error}; accept with NECROPSY_ACCEPT=1", golden.display()))?;
+    if expected == printed {
+        return Ok(());
+    }
+    Err(difference(golden, &expected, printed).into())
+}
+
+/// The first lines that differ, which is where to look.
+fn difference(golden: &Path, expected: &str, printed: &str) -> String {
+    let mut text = format!("{} differs:\n", golden.display());
+    let (mut expected, mut printed) = (expected.lines(), printed.lines());
+    let mut shown = 0;
+    for number in 1.. {
+        let (old, new) = (expected.next(), printed.next());
+        if (old, new) == (None, None) || shown == 20 {
+            break;
+        }
+        if old != new {
+            let _ = writeln!(text, "{number}: - {}", old.unwrap_or("(end)"));
+            let _ = writeln!(text, "{number}: + {}", new.unwrap_or("(end)"));
+            shown += 1;
+        }
+    }
+    text
+}
+
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let list = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let paths = list.map(|entry| entry.path());
+    let mut paths: Vec<_> =
+        paths.filter(|path| path.extension().is_some_and(|found| found == extension)).collect();
+    paths.sort();
+    paths
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
