@@ -79,10 +79,14 @@ fn check_set(parts: &[(PathBuf, Part)]) -> Result<(), OpenError> {
                 "they are not parts of a split set",
             ));
         }
-        if (&head_a.uts, head_a.block_size, head_a.max_pfn, head_a.time.0, head_a.big_endian)
-            != (&head_b.uts, head_b.block_size, head_b.max_pfn, head_b.time.0, head_b.big_endian)
+        // Not the time stamp: it is that of writing. VMCOREINFO has the crash's.
+        let infos = (meta::vmcoreinfo(a), meta::vmcoreinfo(b));
+        let infos_differ = matches!(&infos, (Some(a), Some(b)) if a != b);
+        if infos_differ
+            || (&head_a.uts, head_a.block_size, head_a.max_pfn, head_a.big_endian)
+                != (&head_b.uts, head_b.block_size, head_b.max_pfn, head_b.big_endian)
         {
-            return Err(OpenError::not_one_dump(path_a, path_b, "their headers differ"));
+            return Err(OpenError::not_one_dump(path_a, path_b, "they are of different crashes"));
         }
         if a.end > b.first {
             return Err(OpenError::not_one_dump(path_a, path_b, "they hold the same page frames"));
@@ -108,10 +112,11 @@ impl Kdump {
         if pfn >= part.header.max_pfn {
             return Place::Missing(Reason::NotSaved);
         }
-        match (part.is_dumped(pfn), part.existed(pfn)) {
-            (Some(true), _) if home.is_some() => Place::In(index, part),
-            (Some(false), Some(true)) => Place::Missing(Reason::Excluded),
-            (None, _) | (_, None) if part.is_truncated() => Place::Missing(Reason::Truncated),
+        match part.is_dumped(pfn) {
+            Some(true) if home.is_some() => Place::In(index, part),
+            Some(true) => Place::Missing(Reason::NotSaved),
+            Some(false) if part.existed(pfn) == Some(true) => Place::Missing(Reason::Excluded),
+            None if part.is_truncated() => Place::Missing(Reason::Truncated),
             _ => Place::Missing(Reason::NotSaved),
         }
     }

@@ -154,7 +154,7 @@ fn split_sets_in_any_order_mixed_and_with_parts_missing() {
     assert!(dump.completeness().to_string().contains("missing part"));
 
     let mut other = kdump(Codec::Lzo);
-    other.time += 1;
+    other.vmcoreinfo.extend(b"CRASHTIME=1\n");
     let other = Kdump { split: Some((3, 6)), ..other }.build();
     let whole = kdump(Codec::Lzo).build();
     let elf = elf(true, Order::Little).build();

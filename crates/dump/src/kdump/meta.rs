@@ -37,7 +37,8 @@ pub(super) fn describe(first: &Part, parts: &[(PathBuf, Part)]) -> Meta {
     let mut meta = Meta::new(format, arch, head.big_endian);
     meta.page_size = head.block_size;
     meta.pointer_size = arch.map_or(if head.wide { 8 } else { 4 }, Arch::pointer_size);
-    meta.vmcoreinfo = find(|head| head.vmcoreinfo).map(|text| VmCoreInfo::parse(&text));
+    meta.vmcoreinfo =
+        parts.iter().find_map(|(_, part)| vmcoreinfo(part)).map(|text| VmCoreInfo::parse(&text));
     meta.header = Header {
         uts: Some(head.uts.clone()),
         version: Some(head.version),
@@ -54,6 +55,11 @@ pub(super) fn describe(first: &Part, parts: &[(PathBuf, Part)]) -> Meta {
     meta.files = parts.iter().map(file_info).collect();
     meta.completeness = completeness(head, parts);
     meta
+}
+
+/// A part's VMCOREINFO text.
+pub(super) fn vmcoreinfo(part: &Part) -> Option<Vec<u8>> {
+    area(&part.image, part.header.vmcoreinfo?)
 }
 
 /// An area of a header; `None` when it is not (all) in the file, or too large to be one.
