@@ -17,6 +17,19 @@ fn texts(capture: &[u8]) -> Vec<String> {
         .collect()
 }
 
+/// The first lines that differ, for a person to look at.
+fn show(name: &str, expected: &[String], got: &[String]) {
+    let Some(at) = (0..expected.len().max(got.len())).find(|&n| expected.get(n) != got.get(n)) else {
+        return;
+    };
+    eprintln!("    {name}: line {at}");
+    for (what, lines) in [("expected", expected), ("got", got)] {
+        for line in lines.iter().skip(at).take(2) {
+            eprintln!("        {what}: {line:?}");
+        }
+    }
+}
+
 /// Lines of `expected` that `got` has, in order, as a share of the longer.
 fn share(expected: &[String], got: &[String]) -> f64 {
     let mut found = 0;
@@ -34,11 +47,6 @@ fn share(expected: &[String], got: &[String]) -> f64 {
 fn judge(what: &str, worst: &[(String, f64)], wanted: f64) -> Option<String> {
     let good = worst.iter().filter(|(_, share)| *share >= wanted).count();
     eprintln!("{what}: {good} of {} logs whole", worst.len());
-    if std::env::var_os("NECROPSY_VERBOSE").is_some() {
-        for (name, share) in worst.iter().filter(|(_, share)| *share < wanted) {
-            eprintln!("    {name}: {:.1} %", share * 100.0);
-        }
-    }
     let enough = if wanted == 1.0 { 98 } else { 90 };
     (good * 100 < worst.len() * enough).then(|| format!("{what}: {good} of {}", worst.len()))
 }
@@ -66,7 +74,11 @@ fn every_form_gives_the_same_lines() {
                 let expected = texts(log.text.as_bytes());
                 let capture = (form.print)(log, &mut Random::new(index as u64 + 1));
                 let got = texts(capture.as_bytes());
-                (log.name.clone(), share(&expected, &got))
+                let share = share(&expected, &got);
+                if share < wanted && std::env::var_os("NECROPSY_VERBOSE").is_some() {
+                    show(&log.name, &expected, &got);
+                }
+                (log.name.clone(), share)
             })
             .collect();
         complaints.extend(judge(form.name, &shares, wanted));
@@ -89,7 +101,11 @@ fn every_container_gives_the_same_lines() {
                     files.iter().map(|(name, bytes)| (Some(name.as_str()), &bytes[..])).collect();
                 let got: Vec<String> =
                     unwrap(&named).iter().flat_map(|stream| texts(&stream.text)).collect();
-                (log.name.clone(), share(&expected, &got))
+                let share = share(&expected, &got);
+                if share < 1.0 && std::env::var_os("NECROPSY_VERBOSE").is_some() {
+                    show(&log.name, &expected, &got);
+                }
+                (log.name.clone(), share)
             })
             .collect();
         complaints.extend(judge(container.name, &shares, 1.0));

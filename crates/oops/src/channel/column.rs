@@ -24,7 +24,7 @@ enum Part {
 const WIDEST: usize = 96;
 
 /// Rows that must agree before a column is believed.
-const FEWEST_ROWS: usize = 3;
+const FEWEST_ROWS: usize = 2;
 
 impl Column {
     fn of(text: &str) -> Column {

@@ -25,6 +25,8 @@ pub(super) struct Form {
     pub(super) framing: Framing,
     pub(super) customs: Customs,
     pub(super) wrap: Option<Wrap>,
+    /// Set when there are records of /dev/kmsg, whose keys may follow.
+    has_records: bool,
     /// Set when the text was read from a picture.
     pub(super) mender: Option<Mender>,
 }
@@ -60,6 +62,7 @@ impl Form {
         }
 
         form.customs.hosts = hosts(rows.iter().map(|row| &**row));
+        form.customs.date_blanks = date_blanks(rows.iter().map(|row| &**row));
         let mut ballot = Ballot::default();
         for row in &rows {
             let (meta, at) = prefix::strip(row, &form.customs);
@@ -71,9 +74,10 @@ impl Form {
         }
         form.customs.column = ballot.winner();
 
+        form.has_records = rows.iter().any(|row| is_record(row, &form.customs));
         let mut ruler = Ruler::default();
         for row in &rows {
-            ruler.measure(row, begins_record(row, &form.customs));
+            ruler.measure(row, begins_record(row, &form));
         }
         form.wrap = ruler.width();
         form
@@ -81,9 +85,15 @@ impl Form {
 }
 
 /// Does a row begin with a prefix, so that it cannot be the rest of another?
-pub(super) fn begins_record(row: &str, customs: &Customs) -> bool {
-    let (meta, at) = prefix::strip(row, customs);
-    meta.recognised || kmsg::header(&row[at..]).is_some()
+pub(super) fn begins_record(row: &str, form: &Form) -> bool {
+    let (meta, at) = prefix::strip(row, &form.customs);
+    meta.recognised
+        || (form.has_records && (kmsg::is_dictionary(row) || kmsg::header(&row[at..]).is_some()))
+}
+
+fn is_record(row: &str, customs: &Customs) -> bool {
+    let (_, at) = prefix::strip(row, customs);
+    kmsg::header(&row[at..]).is_some()
 }
 
 /// The hosts that have a line with the kernel's tag.
@@ -107,4 +117,15 @@ fn hosts<'a>(rows: impl Iterator<Item = &'a str>) -> Vec<String> {
         }
     }
     hosts
+}
+
+/// Blanks that a collector always puts behind its date.
+fn date_blanks<'a>(rows: impl Iterator<Item = &'a str>) -> usize {
+    rows.filter_map(|row| {
+        let (_, at) = calendar::date(row)?;
+        let rest = row.get(at..).filter(|rest| !rest.trim().is_empty())?;
+        Some(rest.len() - rest.trim_start_matches(' ').len())
+    })
+    .min()
+    .unwrap_or(1)
 }

@@ -44,7 +44,8 @@ impl Signs {
     pub(super) fn verdict(&self) -> Markup {
         Markup {
             html: self.entities > 0 && (self.tags > 0 || self.entities >= 2) || self.tags > 1,
-            quoted: self.quoted >= 3 && self.quoted * 4 >= self.rows,
+            quoted: self.quoted >= 3 && self.quoted * 4 >= self.rows
+                || self.quoted > 0 && self.quoted == self.rows,
             fenced: self.fences >= 2,
         }
     }

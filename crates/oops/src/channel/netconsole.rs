@@ -64,11 +64,6 @@ pub(super) struct Reassembly {
 }
 
 impl Reassembly {
-    /// Is anything held back?
-    pub(super) fn is_empty(&self) -> bool {
-        self.held == 0
-    }
-
     /// Takes one record; gives out those whose turn has come.
     pub(super) fn push(
         &mut self,

@@ -8,11 +8,11 @@ use super::learn::{self, Form};
 use super::netconsole::Reassembly;
 use super::ocr;
 use super::prefix::{self, Meta};
-use super::rows::{Row, Rows};
+use super::rows::{Row, Rows, terminal_text};
 use super::session::Session;
 use super::structured::{Fields, Framing};
 use super::syslog;
-use super::wrap;
+use super::wrap::Broken;
 use crate::{Line, LineKind};
 
 /// The form of a capture is judged anew every so many bytes.
@@ -175,8 +175,8 @@ impl Feed {
 #[derive(Debug, Default)]
 struct Normaliser<'a> {
     form: Form,
-    /// A row that may go on, and the width of its last piece in characters.
-    broken: Option<(Row<'a>, usize)>,
+    /// A row that may go on.
+    broken: Option<Broken<'a>>,
     fields: Fields,
     reassembly: Reassembly,
     /// Was the last row a record of /dev/kmsg, so that its keys may follow?
@@ -219,22 +219,20 @@ impl<'a> Normaliser<'a> {
             self.record(row);
             return;
         };
-        let width = wrap::width_of(&row.text);
-        let starts = learn::begins_record(&row.text, &self.form.customs);
-        if let Some((held, piece)) = &mut self.broken
-            && wrap.continues(held, *piece, &row.text, starts)
+        let starts = learn::begins_record(&row.text, &self.form);
+        if let Some(broken) = &mut self.broken
+            && wrap.continues(broken, &row.text, starts)
         {
-            wrap.join(held, *piece, &row.text);
-            *piece = width;
+            wrap.join(broken, &row.text);
             return;
         }
         self.end_broken();
-        self.broken = Some((row, width));
+        self.broken = Some(Broken::new(row, starts));
     }
 
     fn end_broken(&mut self) {
-        if let Some((row, _)) = self.broken.take() {
-            self.record(row);
+        if let Some(broken) = self.broken.take() {
+            self.record(broken.row);
         }
     }
 
@@ -327,6 +325,11 @@ impl<'a> Normaliser<'a> {
         let text = match syslog::unescape(&text) {
             Some(plain) => Cow::Owned(plain),
             None => text,
+        };
+        // Escapes can bring control characters back.
+        let text = match text {
+            Cow::Owned(text) if !text.contains('\n') => terminal_text(Cow::Owned(text)),
+            text => text,
         };
         let source = meta.origin.as_deref().and_then(|origin| self.source(origin));
         let line = Line {

@@ -18,8 +18,8 @@ static SYMBOL_WORDS: LazyLock<Vocabulary> =
 /// Names of one text that are kept in mind.
 const MAX_NAMES: usize = 65_536;
 
-/// Rows by whose damage a capture is judged, and how many must be damaged.
-const FEWEST_DAMAGED: usize = 2;
+/// Of how many rows one must show damage, for the capture to be read so.
+const ROWS_A_DAMAGE: usize = 200;
 
 /// A character's class of confusion.
 fn fold(c: char) -> char {
@@ -142,7 +142,7 @@ impl Signs {
 
     /// Was the sample read from a picture?
     pub(super) fn verdict(&self) -> bool {
-        self.damaged >= FEWEST_DAMAGED && self.damaged * 200 >= self.rows
+        self.damaged > 0 && self.damaged * ROWS_A_DAMAGE >= self.rows
     }
 
     /// What has been learned, for mending.
@@ -191,7 +191,13 @@ fn is_damaged(row: &str) -> bool {
         let address = &row[at + 2..at + 2 + end];
         return hex(address).is_some_and(|h| h != address);
     }
-    false
+    // Register values, and the bytes of the code.
+    let code = row.contains("Code: ");
+    row.split(' ').any(|word| {
+        let address = word.len() == 16 && word.bytes().filter(u8::is_ascii_digit).count() >= 4;
+        let byte = code && word.len() == 2;
+        (address || byte) && hex(word).is_some_and(|h| h != word)
+    })
 }
 
 /// Words of letters, digits and `_`, each with its place.
@@ -265,13 +271,37 @@ impl Mender {
         }
         let word = self.names.get(&folded(word)).map_or(word, String::as_str);
         word.split('_')
-            .map(|part| {
-                let part_known = part.len() > 2;
-                part_known.then(|| SYMBOL_WORDS.repair(part)).flatten().unwrap_or(part)
+            .map(|part| match part.len() > 2 {
+                true => {
+                    SYMBOL_WORDS.repair(part).map_or_else(|| by_neighbours(part), str::to_owned)
+                }
+                false => part.to_owned(),
             })
             .collect::<Vec<_>>()
             .join("_")
     }
+}
+
+/// A part of a name with letters among digits and digits among letters put
+/// right: names of the kernel are in lower case, and have their digits at ends.
+fn by_neighbours(part: &str) -> String {
+    if SYMBOL_WORDS.words.contains(part) || !part.bytes().any(|b| b.is_ascii_lowercase()) {
+        return part.to_owned();
+    }
+    let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+    let is_lower = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase());
+    let mut out = String::with_capacity(part.len());
+    let mut rest = part.chars().peekable();
+    while let Some(c) = rest.next() {
+        let (before, after) = (out.chars().next_back(), rest.peek().copied());
+        out.push(match c {
+            '1' if is_lower(before) && is_lower(after) => 'l',
+            'l' if is_digit(before) && is_digit(after) => '1',
+            'O' | 'S' | 'B' if is_digit(before) || is_digit(after) => fold(c),
+            c => c,
+        });
+    }
+    out
 }
 
 /// A number, where the place says that one must stand here.
@@ -383,6 +413,14 @@ mod tests {
         ];
         assert_eq!(mend(&rows)[0], " vcs_write_it+0x1/0x2");
         assert_eq!(mend(&rows)[3], " qfop_x");
+    }
+
+    #[test]
+    fn neighbours_decide() {
+        assert_eq!(by_neighbours("ca1l32"), "call32");
+        assert_eq!(by_neighbours("xB6"), "x86");
+        assert_eq!(by_neighbours("sha5l2"), "sha512");
+        assert_eq!(by_neighbours("el1"), "el1");
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub(super) struct Customs {
     pub(super) column: Option<Column>,
     /// Hosts whose kernel speaks in the capture.
     pub(super) hosts: Vec<String>,
+    /// Blanks that the collector always puts behind its date.
+    pub(super) date_blanks: usize,
 }
 
 /// Layers a row may have; more are noise.
@@ -141,7 +143,8 @@ fn dated(text: &str, meta: &mut Meta, customs: &Customs) -> Option<usize> {
     if meta.time_ns.is_none() {
         meta.time_ns = time;
     }
-    let one_blank = at + usize::from(rest.starts_with(' '));
+    let blanks = rest.len() - rest.trim_start_matches(' ').len();
+    let date_end = at + blanks.min(customs.date_blanks.max(1));
     let body = rest.trim_start_matches([' ', '\t', ':', '|', '>']);
     let inner = text.len() - body.len();
     if let Some(tag) = syslog::tag(body, |host| customs.hosts.iter().any(|h| h == host)) {
@@ -149,9 +152,9 @@ fn dated(text: &str, meta: &mut Meta, customs: &Customs) -> Option<usize> {
         return Some(inner + tag.length);
     }
     // A message of its own may begin with blanks: only a further prefix may
-    // take more than the one that ends the date.
+    // take more than those that end every date.
     let further = printk::stamp(body).is_some() || printk::priority(body).is_some();
-    at = if further { inner } else { one_blank };
+    at = if further { inner } else { date_end };
     Some(at)
 }
 

@@ -7,12 +7,13 @@ use super::compress;
 /// Digits that encode 0 to 6 bytes at the end of `z=`.
 const REMAINDER: [usize; 7] = [0, 3, 5, 8, 10, 13, 15];
 
-/// A URL longer than this is no QR code: version 40 holds 7,089 digits.
-const MAX_DIGITS: usize = 16 * 1024;
+/// Digits that are read. One code holds up to 7,089, but a URL may be made by
+/// other means.
+const MAX_DIGITS: usize = 1 << 20;
 
 /// The text in the URL that `input` holds, and notes on the machine.
 pub(super) fn decode(input: &[u8]) -> Option<(Vec<u8>, Vec<String>)> {
-    let text = std::str::from_utf8(&input[..input.len().min(256 * 1024)]).ok()?;
+    let text = std::str::from_utf8(&input[..input.len().min(2 << 20)]).ok()?;
     for (name, bytes) in [("z=", seventeen as fn(&[u8]) -> Option<Vec<u8>>), ("zl=", thirteen_bits)]
     {
         for (at, _) in text.match_indices(name) {

@@ -1,8 +1,6 @@
 //! Rejoining rows that a terminal or a mail program has broken at a fixed
 //! width.
 
-use std::borrow::Cow;
-
 use super::rows::Row;
 
 /// Widths that terminals have: few broken rows suffice to believe in them.
@@ -38,7 +36,7 @@ impl Ruler {
             if starts {
                 self.full_then_start += 1;
             } else if !row.is_empty() {
-                self.full_then_rest += usize::from(starts || goes_on(row));
+                self.full_then_rest += usize::from(goes_on(row) && !begins_anew(row));
             }
         }
         self.full += usize::from(width == self.widest);
@@ -50,12 +48,12 @@ impl Ruler {
     /// The width at which rows were broken, and whether most lines of the
     /// capture begin with a prefix.
     pub(super) fn width(&self) -> Option<Wrap> {
-        let stamped = self.starts * 4 >= self.rows && self.starts >= 3;
+        let stamped = self.starts * 4 >= self.rows && self.starts > 0;
         let common = COMMON.contains(&self.widest);
         let believed = match (stamped, common) {
             (true, true) => self.full >= 1 && self.full_then_rest > 0,
             (true, false) => self.full >= 3 && self.full_then_rest >= 3,
-            (false, true) => self.full >= 2 && self.full_then_rest > 0,
+            (false, true) => self.full_then_rest > 0,
             (false, false) => false,
         };
         let contradicted = stamped && self.full_then_start * 3 > self.full_then_rest * 2;
@@ -84,75 +82,90 @@ pub(super) struct Wrap {
 }
 
 impl Wrap {
-    /// Is `next` the rest of `row`, whose last piece was `piece` characters
-    /// wide? `starts` tells whether `next` begins with a prefix.
-    pub(super) fn continues(&self, row: &Row<'_>, piece: usize, next: &str, starts: bool) -> bool {
+    /// Is `next` the rest of `broken`? `starts` tells whether `next` begins with
+    /// a prefix.
+    pub(super) fn continues(&self, broken: &Broken<'_>, next: &str, starts: bool) -> bool {
+        let Broken { row, piece, starts: row_starts } = broken;
+        let (piece, row_starts) = (*piece, *row_starts);
         if starts || !goes_on(next) || row.text.len() + next.len() > MAX_LINE {
             return false;
         }
         // A blank at the break may have been trimmed away.
-        let full = piece == self.width || (self.stamped && piece + 1 == self.width);
-        if !full || is_rule(&row.text) {
+        let trimmed = self.stamped && row_starts && piece + 1 == self.width;
+        if !(piece == self.width || trimmed) || is_rule(&row.text) {
             return false;
         }
-        self.stamped || !begins_anew(next)
+        (self.stamped && row_starts) || !(begins_anew(next) || ends_frame(&row.text))
     }
 
-    /// Appends `next` to `row`; `piece` is the width of its last piece.
-    pub(super) fn join(&self, row: &mut Row<'_>, piece: usize, next: &str) {
-        let text = row.text.to_mut();
-        if piece < self.width {
+    /// Appends `next` to `broken`.
+    pub(super) fn join(&self, broken: &mut Broken<'_>, next: &str) {
+        let text = broken.row.text.to_mut();
+        if broken.piece < self.width {
             text.push(' ');
         }
         text.push_str(next);
+        broken.piece = width_of(next);
+    }
+}
+
+/// A row that may go on in the next.
+#[derive(Debug)]
+pub(super) struct Broken<'a> {
+    pub(super) row: Row<'a>,
+    /// Width of its last piece, in characters.
+    piece: usize,
+    /// Does it begin with a prefix?
+    starts: bool,
+}
+
+impl<'a> Broken<'a> {
+    /// The first piece of a row.
+    pub(super) fn new(row: Row<'a>, starts: bool) -> Self {
+        Broken { piece: width_of(&row.text), row, starts }
     }
 }
 
 /// Without prefixes, a row that begins like a line of a report is one.
 fn begins_anew(row: &str) -> bool {
-    const HEADS: [&str; 24] = [
-        "BUG:",
-        "WARNING:",
-        "INFO:",
-        "Call Trace:",
-        "Call trace:",
-        "RIP: ",
-        "RSP: ",
-        "Code: ",
-        "CPU: ",
+    const HEADS: [&str; 8] = [
         "Modules linked in",
         "Hardware name:",
         "Kernel panic",
-        "Workqueue:",
         "---[ end",
         "------------[",
-        "FS: ",
-        "CS: ",
-        "CR2: ",
-        "DR0: ",
-        "DR3: ",
-        "Stack:",
         " <",
-        "Oops: ",
-        "Kernel Offset:",
+        "[<",
+        "caller is ",
     ];
-    let row_start = row.trim_start();
-    let register = matches!(row.as_bytes(), [b'R', _, _, b':', b' ', ..]);
+    let body = row.trim_start();
+    let word = body.split(' ').next().unwrap_or_default();
+    // `RIP:`, `Call Trace:`, `VFS:`, `R13:`, `r7:be7e10c0`
+    let label = word.len() > 2
+        && word.ends_with(':')
+        && word.starts_with(|c: char| c.is_ascii_alphabetic());
+    let register = matches!(body.as_bytes(), [b'r', _, b':', ..] | [b'r', _, _, b':', ..]);
+    let trace = body.starts_with("Call ");
     let frame = row.starts_with(' ')
-        && row_start.split_once("+0x").is_some_and(|(name, rest)| {
+        && body.split_once("+0x").is_some_and(|(name, rest)| {
             !name.contains("+0x") && rest.contains("/0x") && rest.len() < 40
         });
-    register || frame || HEADS.iter().any(|head| row.starts_with(head))
+    label || register || trace || frame || HEADS.iter().any(|head| row.starts_with(head))
 }
 
-/// The rest of a row cut at `width`, for tests and for callers that count.
-pub(super) fn width_of(text: &Cow<'_, str>) -> usize {
+/// Is the row a whole frame of an arm trace, `(f) from (g+0x1/0x2)`?
+fn ends_frame(row: &str) -> bool {
+    row.ends_with(')') && row.contains("/0x")
+}
+
+fn width_of(text: &str) -> usize {
     text.chars().count()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::borrow::Cow;
 
     fn break_at(width: usize, lines: &[&str]) -> Vec<String> {
         let cut = |line: &&str| -> Vec<String> {
@@ -169,19 +182,17 @@ mod tests {
         let Some(wrap) = ruler.width() else {
             return rows.to_vec();
         };
-        let mut out: Vec<(Row<'static>, usize)> = Vec::new();
+        let mut out: Vec<Broken<'static>> = Vec::new();
         for text in rows {
             let next = Row { text: Cow::Owned(text.clone()), number: 1, offset: 0 };
-            let piece = width_of(&next.text);
             match out.last_mut() {
-                Some((row, width)) if wrap.continues(row, *width, text, starts(text)) => {
-                    wrap.join(row, *width, text);
-                    *width = piece;
+                Some(broken) if wrap.continues(broken, text, starts(text)) => {
+                    wrap.join(broken, text);
                 }
-                _ => out.push((next, piece)),
+                _ => out.push(Broken::new(next, starts(text))),
             }
         }
-        out.into_iter().map(|(row, _)| row.text.into_owned()).collect()
+        out.into_iter().map(|broken| broken.row.text.into_owned()).collect()
     }
 
     #[test]

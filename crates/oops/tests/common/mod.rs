@@ -79,7 +79,7 @@ impl Record {
             return plain;
         }
         let (caller, rest) = match rest.strip_prefix('[').and_then(|r| r.split_once(']')) {
-            Some((who, tail)) if who.trim().starts_with(['T', 'C']) && tail.starts_with(' ') => {
+            Some((who, tail)) if who.trim().starts_with(['T', 'C']) => {
                 (Some(who.trim().to_owned()), tail)
             }
             _ => (None, rest),
