@@ -7,11 +7,20 @@ use crate::{commands, error::Outcome, parsed::Parsed, render::Output, session::S
 
 /// All commands, in the order of the manual.
 pub static COMMANDS: &[&Command] = &[
+    &commands::sys::COMMAND,
+    &commands::log::COMMAND,
     &commands::alias::COMMAND,
     &commands::ascii::COMMAND,
     &commands::eval::COMMAND,
+    &commands::ps::COMMAND,
+    &commands::foreach::COMMAND,
+    &commands::bt::COMMAND,
     &commands::help::COMMAND,
     &commands::history::COMMAND,
+    &commands::irq::COMMAND,
+    &commands::mach::COMMAND,
+    &commands::runq::COMMAND,
+    &commands::timer::COMMAND,
     &commands::quit::COMMAND,
     &commands::repeat::COMMAND,
     &commands::set::COMMAND,
@@ -144,9 +153,11 @@ mod tests {
     }
 
     #[test]
-    fn every_option_is_in_the_synopsis() {
+    fn every_option_with_an_effect_is_in_the_synopsis() {
         for command in COMMANDS {
-            for option in command.options {
+            // What is only accepted for old scripts' sake need not be advertised.
+            let shown = |option: &&Opt| !option.help.starts_with("accepted");
+            for option in command.options.iter().filter(shown) {
                 let letters = option.flag.trim_start_matches('-');
                 assert!(
                     command.synopsis.contains(option.flag) || command.synopsis.contains(letters),

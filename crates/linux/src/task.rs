@@ -454,3 +454,121 @@ impl Kernel {
         }
     }
 }
+
+impl<'k> Task<'k> {
+    /// Scheduling policy (`SCHED_*`).
+    ///
+    /// # Errors
+    /// As [`Task::get`].
+    pub fn policy(&self) -> Result<u64> {
+        self.get(&self.shape().policy)
+    }
+
+    /// The scheduler's priority: 0 to 99 real time, 100 to 139 the others.
+    ///
+    /// # Errors
+    /// As [`Task::get`].
+    pub fn priority(&self) -> Result<i64> {
+        self.shape().prio.read_signed(self.kernel.target(), self.address)
+    }
+
+    /// Its kernel stack pointer: of the CPU when it runs, else as saved when it was switched out.
+    ///
+    /// # Errors
+    /// As [`Task::get`].
+    pub fn kernel_sp(&self) -> Result<u64> {
+        if let Some(cpu) = self.kernel.running_on(*self)
+            && let Ok((regs, _)) = self.kernel.cpu_regs(cpu)
+            && !regs.user_mode()
+            && let Some(sp) = regs.get(necropsy_target::Reg::Rsp)
+        {
+            return Ok(sp);
+        }
+        self.get(&self.shape().thread_sp)
+    }
+
+    /// Resource limits in the kernel's order: current and maximum, `u64::MAX` for unlimited.
+    ///
+    /// # Errors
+    /// As [`Task::get`].
+    pub fn limits(&self) -> Result<Vec<(u64, u64)>> {
+        let signal = self.get(&self.shape().signal)?;
+        let field = &self.kernel.shapes().signal.rlim;
+        let at = field.address(signal)?;
+        let size = field.size()?.min(1024);
+        let bytes = self.kernel.target().read_bytes(at, size)?;
+        let word = |b: &[u8]| b.iter().rev().fold(0u64, |v, &x| v << 8 | u64::from(x));
+        Ok(bytes.chunks_exact(16).map(|pair| (word(&pair[..8]), word(&pair[8..]))).collect())
+    }
+
+    /// The strings that its process was started with: its arguments or its environment.
+    ///
+    /// # Errors
+    /// A fault; [`Error::Missing`] for a kernel thread.
+    pub fn strings(&self, environment: bool) -> Result<Vec<String>> {
+        let kernel = self.kernel;
+        let shape = &kernel.shapes().mm;
+        let mm = self
+            .mm()?
+            .ok_or_else(|| Error::Missing { what: "address space: a kernel thread".into() })?;
+        let (start, end) = if environment {
+            (&shape.env_start, &shape.env_end)
+        } else {
+            (&shape.arg_start, &shape.arg_end)
+        };
+        let start = start.read(kernel.target(), mm)?;
+        let end = end.read(kernel.target(), mm)?;
+        // The kernel allows a quarter of the stack; a damaged mm_struct says anything.
+        let len = end.saturating_sub(start).min(6 << 20);
+        let root = self.page_table()?;
+        let mut bytes = vec![0; len as usize];
+        kernel.target().read_user(root, start, &mut bytes)?;
+        Ok(bytes
+            .split(|&b| b == 0)
+            .filter(|s| !s.is_empty())
+            .map(|s| String::from_utf8_lossy(s).into_owned())
+            .collect())
+    }
+
+    /// Physical address of its root page table.
+    ///
+    /// # Errors
+    /// A fault; [`Error::Missing`] for a task that has no address space at all.
+    pub fn page_table(&self) -> Result<u64> {
+        let mm = match self.mm()? {
+            Some(mm) => mm,
+            None => Some(self.get(&self.shape().active_mm)?)
+                .filter(|&mm| mm != 0)
+                .ok_or_else(|| Error::Missing { what: "address space of this task".into() })?,
+        };
+        let pgd = self.kernel.shapes().mm.pgd.read(self.kernel.target(), mm)?;
+        Ok(self.kernel.target().translate(pgd)?)
+    }
+}
+
+impl Kernel {
+    /// The clock of a CPU's run queue, in ns: what [`Task::last_run_ns`] counts by.
+    ///
+    /// # Errors
+    /// A fault, or a missing symbol.
+    pub fn rq_clock(&self, cpu: u32) -> Result<u64> {
+        let rq = self.runqueue(cpu)?;
+        self.shapes().rq.clock.read(self.target(), rq)
+    }
+
+    /// Pages of memory that the kernel manages (`totalram_pages`).
+    ///
+    /// # Errors
+    /// A fault, or a missing symbol.
+    pub fn total_ram_pages(&self) -> Result<u64> {
+        Ok(self.target().read_u64(self.symbol("_totalram_pages")?)?)
+    }
+
+    /// Time since boot in ns, time in suspend included.
+    ///
+    /// # Errors
+    /// When the timekeeper cannot be read.
+    pub fn uptime_ns(&self) -> Result<u64> {
+        Ok(self.clocks()?.boot_ns)
+    }
+}

@@ -1,0 +1,120 @@
+//! Which tasks a command means, and the line that heads each of them.
+
+use std::fmt;
+
+use necropsy_linux::{Kernel, task::Task};
+use regex::Regex;
+use serde::Serialize;
+
+use crate::{
+    CommandError, parsed,
+    render::{Faults, Hex},
+    session::Session,
+};
+
+/// Tasks by pid (decimal), `task_struct` address (hexadecimal), command name or `'regex'`.
+///
+/// # Errors
+/// A word that fits no task; the error names it.
+pub fn select<'k>(kernel: &'k Kernel, words: &[String]) -> Result<Vec<Task<'k>>, CommandError> {
+    let mut chosen = Vec::new();
+    let mut all: Option<Vec<Task<'k>>> = None;
+    for word in words {
+        let number = word.parse::<u64>().ok();
+        if let Some(pid) = number {
+            if pid == 0 {
+                for cpu in kernel.online_cpus() {
+                    chosen.extend(kernel.idle_task(cpu));
+                }
+                continue;
+            }
+            if let Some(task) = kernel.task_by_pid(pid)? {
+                chosen.push(task);
+                continue;
+            }
+        }
+        if let Some(address) = crate::numbers::parse_hex(word).filter(|a| *a > u64::from(u32::MAX))
+        {
+            if kernel.is_task(address) {
+                chosen.push(kernel.task_at(address));
+                continue;
+            }
+            return Err(CommandError::failed(format!("{word}: no task_struct at this address")));
+        }
+        let tasks = all.get_or_insert_with(|| kernel.tasks().tasks);
+        let before = chosen.len();
+        match parsed::quoted_pattern(word) {
+            Some(pattern) => {
+                let regex = Regex::new(pattern)
+                    .map_err(|error| CommandError::usage(format!("{word}: {error}")))?;
+                chosen.extend(tasks.iter().filter(|t| t.comm().is_ok_and(|c| regex.is_match(&c))));
+            }
+            None => {
+                let name = word.trim_start_matches('\\');
+                // The kernel keeps 15 bytes of a name; a longer one was typed from memory.
+                let name = name.get(..15).unwrap_or(name);
+                chosen.extend(tasks.iter().filter(|t| t.comm().is_ok_and(|c| c == name)));
+            }
+        }
+        if chosen.len() == before {
+            return Err(CommandError::failed(format!("invalid task or pid value: {word}")));
+        }
+    }
+    Ok(chosen)
+}
+
+/// As [`select`]; without words, the session's task.
+///
+/// # Errors
+/// As [`select`].
+pub fn select_or_context<'k>(
+    session: &Session,
+    kernel: &'k Kernel,
+    words: &[String],
+) -> Result<Vec<Task<'k>>, CommandError> {
+    if words.is_empty() { Ok(vec![session.context(kernel)?]) } else { select(kernel, words) }
+}
+
+/// `PID: 1  TASK: ffff…  CPU: 0  COMMAND: "init"`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Header {
+    /// Thread id.
+    pub pid: Option<u64>,
+    /// Its `task_struct`.
+    pub task: Hex,
+    /// The CPU it runs or last ran on.
+    pub cpu: Option<u32>,
+    /// Command name.
+    pub comm: Option<String>,
+}
+
+impl Header {
+    /// Of a task; what cannot be read goes into `faults`.
+    pub fn new(task: Task<'_>, faults: &mut Faults) -> Self {
+        Header {
+            pid: faults.keep("task_struct.pid", task.pid()),
+            task: Hex(task.address),
+            cpu: faults.keep("task_struct.cpu", task.cpu()),
+            comm: faults.keep("task_struct.comm", task.comm()),
+        }
+    }
+}
+
+impl fmt::Display for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unknown = || "?".to_owned();
+        write!(
+            f,
+            "PID: {:<8} TASK: {:016x}  CPU: {:<4} COMMAND: \"{}\"",
+            self.pid.map_or_else(unknown, |p| p.to_string()),
+            self.task.0,
+            self.cpu.map_or_else(unknown, |c| c.to_string()),
+            self.comm.clone().unwrap_or_else(unknown),
+        )
+    }
+}
+
+/// The addresses of tasks as words of a command line.
+pub fn as_words<'k>(tasks: impl IntoIterator<Item = Task<'k>>) -> Vec<String> {
+    tasks.into_iter().map(|t| format!("{:x}", t.address)).collect()
+}
