@@ -14,6 +14,7 @@ pub mod panic;
 pub mod printk;
 pub mod rbtree;
 pub mod runq;
+mod scope;
 pub mod shapes;
 pub mod slab;
 mod span;

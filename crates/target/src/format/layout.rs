@@ -2,12 +2,16 @@
 
 use std::fmt::{self, Write as _};
 
-use necropsy_debuginfo::{Composite, Enumerator, Type, TypeId, Types};
+use necropsy_debuginfo::{Composite, CompositeKind, Enumerator, Type, TypeId, Types};
 
 use super::Radix;
 
 /// Deepest nesting of anonymous types that is written out.
 const MAX_DEPTH: usize = 32;
+
+/// Longest text of a type in bytes: real ones have some ten thousand; damaged ones could be
+/// nested without end.
+const MAX_TEXT: usize = 1 << 20;
 
 /// What stands in front of each member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +35,12 @@ fn declaration(types: &Types, ty: TypeId, name: &str) -> String {
     c_words(types.declare(ty, name))
 }
 
-fn c_words(text: String) -> String {
+fn c_words(mut text: String) -> String {
+    for qualifier in ["const", "volatile", "restrict"] {
+        if text.contains(&format!("*{qualifier}")) {
+            text = text.replace(&format!("*{qualifier}"), &format!("* {qualifier}"));
+        }
+    }
     if !text.contains(" int") {
         return text;
     }
@@ -55,10 +64,12 @@ pub fn write_definition(
     ty: TypeId,
     offsets: Offsets,
 ) -> fmt::Result {
-    let (body_of, name) = match types.get(ty) {
-        Type::Typedef { target, name } => (*target, Some(types.name(*name))),
-        _ => (ty, None),
-    };
+    let (mut body_of, mut name) = (ty, None);
+    for _ in 0..MAX_DEPTH {
+        let Type::Typedef { target, name: own } = types.get(body_of) else { break };
+        body_of = *target;
+        name = name.or(Some(types.name(*own)));
+    }
     if let Some(name) = name {
         write!(out, "typedef ")?;
         match types.get(body_of) {
@@ -74,6 +85,7 @@ pub fn write_definition(
             let mut writer = Writer {
                 types,
                 offsets,
+                root: body_of,
                 digits: composite.size.to_string().len(),
                 text: String::new(),
             };
@@ -122,7 +134,7 @@ pub fn write_member_offsets<'a>(
     offsets: Offsets,
 ) -> Result<Vec<&'a str>, fmt::Error> {
     let digits = types.size_of(ty).unwrap_or(0).to_string().len();
-    let writer = Writer { types, offsets, digits, text: String::new() };
+    let writer = Writer { types, offsets, root: ty, digits, text: String::new() };
     let mut missing = Vec::new();
     writeln!(out, "{} {{", type_name(types, ty))?;
     for &path in paths {
@@ -144,6 +156,8 @@ pub fn write_member_offsets<'a>(
 struct Writer<'a> {
     types: &'a Types,
     offsets: Offsets,
+    /// The outermost type.
+    root: TypeId,
     /// Digits of the whole type's size: offsets are aligned to them.
     digits: usize,
     text: String,
@@ -169,8 +183,8 @@ impl<'a> Writer<'a> {
 
     /// Appends a composite from its keyword to its closing brace. Its lines are indented by
     /// `level` steps; `show` counts how many named levels of anonymous types are still written
-    /// out, as in gdb; offsets stand before its members if `base`, its own offset in bytes, is
-    /// given.
+    /// out, as in gdb; `base` is its own offset in bytes, unless it lies elsewhere (behind a
+    /// pointer).
     fn composite(&mut self, composite: &Composite, level: usize, show: i32, base: Option<u64>) {
         self.text.push_str(composite.kind.keyword());
         if !composite.name.is_none() {
@@ -183,15 +197,28 @@ impl<'a> Writer<'a> {
             let prefix = self.prefix(None);
             let _ = writeln!(self.text, "{prefix}{indent}<no data fields>");
         }
-        for member in &composite.members {
+        for (index, member) in composite.members.iter().enumerate() {
+            if self.text.len() > MAX_TEXT {
+                break;
+            }
             let name = self.types.name(member.name);
             let offset = base.map(|base| base.wrapping_add(member.bit_offset / 8));
+            // As in crash, an offset stands where the name alone leads from the outermost type.
+            let shown = offset.filter(|&offset| {
+                name.is_empty()
+                    || self.types.member(self.root, name).is_some_and(|m| m.offset() == offset)
+            });
             let anonymous = self.anonymous_base(member.ty);
             // A member without a name shows its own members as if they were the outer ones'.
             let newshow = if member.name.is_none() { show } else { show - 1 };
             let mut line = declaration(self.types, member.ty, name);
             if member.bit_size != 0 {
                 let _ = write!(line, " : {}", member.bit_size);
+            }
+            // BTF does not tell `[]` from `[0]`; only the end of a structure can be flexible.
+            let is_last = index + 1 == composite.members.len();
+            if !is_last || composite.kind == CompositeKind::Union {
+                line = line.replacen(&format!("{name}[]"), &format!("{name}[0]"), 1);
             }
             match anonymous {
                 Some(Type::Composite(inner)) if newshow >= 0 && level < MAX_DEPTH => {
@@ -202,10 +229,13 @@ impl<'a> Writer<'a> {
                     self.text.push_str(&prefix);
                     self.text.push_str(&indent);
                     self.text.push_str(before);
-                    let inner_base = if member.name.is_none() { offset } else { None };
-                    self.composite(inner, level + 1, newshow, inner_base);
+                    let within = matches!(
+                        self.types.get(member.ty),
+                        Type::Composite(_) | Type::Array { .. }
+                    );
+                    self.composite(inner, level + 1, newshow, offset.filter(|_| within));
                     // The offset of a named one stands where its name is.
-                    let closes_here = (!member.name.is_none()).then_some(offset).flatten();
+                    let closes_here = shown.filter(|_| !name.is_empty());
                     self.close(closes_here, &indent);
                     self.text.push_str(after);
                     self.text.push_str(";\n");
@@ -213,11 +243,11 @@ impl<'a> Writer<'a> {
                 Some(Type::Enum { values, .. }) if newshow >= 0 => {
                     let body = format!("enum {{{}}}", self.enumerators(values));
                     let line = line.replacen("enum {...}", &body, 1);
-                    let prefix = self.prefix(offset);
+                    let prefix = self.prefix(shown);
                     let _ = writeln!(self.text, "{prefix}{indent}{line};");
                 }
                 _ => {
-                    let prefix = self.prefix(offset);
+                    let prefix = self.prefix(shown);
                     let _ = writeln!(self.text, "{prefix}{indent}{line};");
                 }
             }

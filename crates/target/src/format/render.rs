@@ -77,7 +77,11 @@ impl Renderer<'_> {
         let size = match types.resolve(ty) {
             Type::Void => return self.void(data),
             Type::Function { .. } => return self.function(ty, data),
-            Type::Array { element, count: 0 } => return self.flexible(*element, data),
+            Type::Array { element, count }
+                if *count == 0 || types.size_of(*element).unwrap_or(0) == 0 =>
+            {
+                return self.flexible(*element, data);
+            }
             Type::Forward { .. } => return Rendered::Other("<incomplete type>".into()),
             _ => types.size_of(ty).unwrap_or(0),
         };

@@ -1,0 +1,73 @@
+//! The kernel as C expressions and printed values see it.
+
+use necropsy_debuginfo::{Kind, TypeId, Types, globals::global_type_within, symbols::Symbol};
+use necropsy_dump::Read;
+use necropsy_target::scope::{Scope, SymbolValue};
+
+use crate::Kernel;
+
+/// How far behind a variable of unknown type an address is still named after it, in bytes: string
+/// literals have no symbols, and megabytes of them follow the last one of `.rodata`.
+const UNKNOWN_REACH: u64 = 4096;
+
+impl Kernel {
+    /// The type of a symbol: of a function as BTF tells it, of a variable as BTF or the shipped
+    /// table do.
+    fn symbol_type(&self, symbol: &Symbol<'_>) -> Option<TypeId> {
+        if symbol.is_text() {
+            return self.types().find(Kind::Function, symbol.name);
+        }
+        global_type_within(self.types(), symbol.name, symbol.size)
+    }
+
+    /// Whether an address is that of a per-CPU variable before the offset of a CPU is added
+    /// (`include/asm-generic/vmlinux.lds.h`, PERCPU_SECTION).
+    fn is_per_cpu(&self, address: u64) -> bool {
+        let bound = |name| self.target().address_of(name);
+        match (bound("__per_cpu_start"), bound("__per_cpu_end")) {
+            (Some(start), Some(end)) => (start..end).contains(&address),
+            _ => false,
+        }
+    }
+}
+
+impl Scope for Kernel {
+    fn types(&self) -> &Types {
+        Kernel::types(self)
+    }
+
+    fn read(&self, address: u64, buf: &mut [u8]) -> Read<()> {
+        self.target().read(address, buf)
+    }
+
+    fn symbol(&self, name: &str) -> Option<SymbolValue> {
+        let symbol = self.target().symbol(name)?;
+        Some(SymbolValue {
+            address: symbol.address,
+            ty: self.symbol_type(&symbol),
+            per_cpu: self.is_per_cpu(symbol.address),
+            text: symbol.is_text(),
+        })
+    }
+
+    fn symbolize(&self, address: u64) -> Option<(String, u64)> {
+        let located = self.target().locate(address)?;
+        let symbol = &located.symbol;
+        if !symbol.is_text() {
+            let size = self.symbol_type(symbol).and_then(|ty| self.types().size_of(ty));
+            let reach = size.filter(|&size| size > 0).unwrap_or(UNKNOWN_REACH);
+            if located.offset >= reach {
+                return None;
+            }
+        }
+        Some((symbol.name.to_owned(), located.offset))
+    }
+
+    fn register(&self, _name: &str) -> Option<u64> {
+        None
+    }
+
+    fn per_cpu_offset(&self, cpu: u32) -> Option<u64> {
+        Kernel::per_cpu_offset(self, cpu)
+    }
+}
