@@ -28,7 +28,7 @@ pub(crate) fn memory_operands(arch: Arch, bytes: &[u8], address: u64) -> Vec<Mem
                 scale: memory.scale() as u8,
                 displacement: memory.displacement(),
                 segment,
-                address_bytes: memory.address_size() as u8 * 2,
+                address_bytes: 1 << memory.address_size() as u8,
                 size_bytes: memory.memory_size().size() as u32,
                 read,
                 write,
