@@ -222,7 +222,7 @@ pub struct Frame {
 /// One instruction.
 #[derive(Clone, Debug, Serialize)]
 pub struct Code {
-    /// Virtual address; an offset from the trap where the address is unknown.
+    /// Virtual address; the offset in the function where that is unknown.
     #[serde(serialize_with = "hex")]
     pub address: u64,
     /// Its bytes, in hexadecimal.

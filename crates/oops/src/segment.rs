@@ -72,7 +72,10 @@ pub(crate) fn inner(region: &Region, lines: &[Line<'_>], search: Search) -> Vec<
     own.iter()
         .take(INNER)
         .copied()
-        .filter(|at| starts(lines, *at, search).is_some_and(|found| found.header.inner))
+        .filter(|at| {
+            starts(lines, *at, search)
+                .is_some_and(|found| found.header.inner || search.system.is_some())
+        })
         .collect()
 }
 
@@ -116,7 +119,11 @@ fn region(
         if ended.is_some_and(|ended| index > ended + BEYOND) {
             break;
         }
-        let other = index > start && (ended.is_none() || own.is_none()) && ends(lines, index, search);
+        // other systems do not go on after a panic
+        let other = index > start
+            && search.system.is_none()
+            && (ended.is_none() || own.is_none())
+            && ends(lines, index, search);
         if other && ended.is_none() {
             ended = Some(index);
             region.head = region.text.len();
@@ -128,6 +135,7 @@ fn region(
             every_cpu = true;
         }
         let same = line.context == context
+            || search.system.is_some()
             || every_cpu && matches!((line.context, context), (Context::Cpu(_), Context::Cpu(_)));
         if !same {
             continue;
@@ -151,7 +159,11 @@ fn region(
             continue;
         }
         region.text.push_str(text);
-        region.text.push('\n');
+        // Zircon's debug log breaks a long message into pieces
+        let broken = search.system.is_some_and(|system| system.line_bytes == Some(text.len()));
+        if !broken {
+            region.text.push('\n');
+        }
     }
     if ended.is_none() || context.is_caller() {
         region.head = region.text.len();

@@ -10,6 +10,8 @@ pub(crate) struct System {
     /// Any of these in the log and it is this system's.
     pub(crate) marks: &'static [&'static str],
     pub(crate) headers: &'static [Header],
+    /// Its log breaks longer messages into pieces of so many bytes.
+    pub(crate) line_bytes: Option<usize>,
 }
 
 impl System {

@@ -102,12 +102,12 @@ fn function(naming: &Naming, findings: &Findings, report: &Report) -> Option<Str
     match naming.class {
         Class::SoftLockup => findings
             .pointer
-            .as_deref()
-            .map(base)
+            .as_ref()
+            .map(|frame| base(&frame.function))
             .filter(|name| !generic(name))
             .or_else(traced)
             .or_else(|| naming.frame.clone()),
-        Class::Panic | Class::SysRq => naming.frame.clone().or_else(traced),
+        Class::Panic | Class::SysRq | Class::RcuStall => naming.frame.clone().or_else(traced),
         _ => naming.frame.clone(),
     }
 }

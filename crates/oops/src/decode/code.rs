@@ -4,7 +4,7 @@ use necropsy_disasm as disasm;
 
 use super::meaning;
 use super::registers::Registers;
-use crate::report::{Arch, Code};
+use crate::report::{Arch, Code, Frame};
 
 /// The bytes of a `Code:` line and where the trap is among them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,10 +59,41 @@ fn machine(arch: Arch) -> Option<disasm::Arch> {
     }
 }
 
+/// Where the trap is: the address if the text has it, else the function's name
+/// and the offset in it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trap {
+    address: Option<u64>,
+    function: Option<(String, u64)>,
+}
+
+impl Trap {
+    pub(crate) fn new(pointer: Option<&Frame>, registers: &Registers) -> Trap {
+        Trap {
+            address: ["rip", "eip", "pc", "epc"].iter().find_map(|name| registers.get(name)),
+            function: pointer.and_then(|frame| Some((frame.function.clone(), frame.offset?))),
+        }
+    }
+
+    /// What the listing calls the trap's address.
+    fn base(&self) -> u64 {
+        self.address
+            .or(self.function.as_ref().map(|(_, offset)| *offset))
+            .unwrap_or(0)
+    }
+
+    /// The name of an address near the trap.
+    fn symbol(&self, address: u64) -> Option<String> {
+        let (function, offset) = self.function.as_ref()?;
+        let start = self.base().wrapping_sub(*offset);
+        let from_start = address.wrapping_sub(start);
+        (from_start < 1 << 16).then(|| format!("{function}+{from_start:#x}"))
+    }
+}
+
 /// Disassemble, so that an instruction begins at the trap.
-pub(crate) fn disassemble(code: &Bytes, arch: Option<Arch>, registers: &Registers) -> Vec<Code> {
-    let pointer = ["rip", "eip", "pc", "epc"].iter().find_map(|name| registers.get(name));
-    let start = pointer.unwrap_or(0).wrapping_sub(code.trap as u64);
+pub(crate) fn disassemble(code: &Bytes, arch: Option<Arch>, place: &Trap) -> Vec<Code> {
+    let start = place.base().wrapping_sub(code.trap as u64);
     let Some(machine) = arch.and_then(machine) else {
         return words(code, start);
     };
@@ -94,7 +125,7 @@ pub(crate) fn disassemble(code: &Bytes, arch: Option<Arch>, registers: &Register
         .map(|instruction| Code {
             address: instruction.address,
             bytes: hex(&instruction.bytes),
-            text: instruction.text(&|_| None),
+            text: instruction.text(&|address| place.symbol(address)),
             trapping: instruction.address == trap,
         })
         .collect()
@@ -129,12 +160,17 @@ fn hex(bytes: &[u8]) -> String {
 
 /// What the trapping instruction was about to touch, evaluated from the
 /// registers: `movl $0x3f,(%rax): %rax = 0: a write to NULL`.
-pub(crate) fn cause(code: &Bytes, arch: Option<Arch>, registers: &Registers) -> Option<String> {
+pub(crate) fn cause(
+    code: &Bytes,
+    arch: Option<Arch>,
+    registers: &Registers,
+    place: &Trap,
+) -> Option<String> {
     let machine = machine(arch?)?;
-    let pointer = registers.get("rip").or(registers.get("eip")).unwrap_or(0);
+    let pointer = place.base();
     let bytes = code.bytes.get(code.trap..)?;
     let instruction = disasm::decode(machine, bytes, pointer)?;
-    let text = instruction.text(&|_| None);
+    let text = instruction.text(&|address| place.symbol(address));
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if instruction.flow == disasm::Flow::Trap {
         return Some(format!("{text}: a trap the kernel set itself (BUG or WARN)"));
@@ -164,7 +200,7 @@ pub(crate) fn cause(code: &Bytes, arch: Option<Arch>, registers: &Registers) -> 
         let place = match address {
             0 => "NULL".to_owned(),
             1..0x1000 => format!("NULL + {address:#x}"),
-            _ => match meaning::of(address, arch) {
+            _ => match meaning::of(address, registers.layout()) {
                 meaning if meaning.is_empty() => format!("{address:#x}"),
                 meaning => format!("{address:#x} ({meaning})"),
             },
@@ -196,12 +232,12 @@ mod tests {
         let code = read("90 90 <c7> 00 3f 00 00 00 c3").unwrap();
         assert_eq!((code.trap, code.unit), (2, 1));
         let registers = registers(&[("rip", 0xffff_ffff_a028_117f), ("rax", 0)]);
-        let listing = disassemble(&code, Some(Arch::X86_64), &registers);
+        let listing = disassemble(&code, Some(Arch::X86_64), &Trap::new(None, &registers));
         let trap = listing.iter().find(|line| line.trapping).unwrap();
         assert_eq!(trap.address, 0xffff_ffff_a028_117f);
         assert_eq!(trap.bytes, "c7 00 3f 00 00 00");
         assert_eq!(
-            cause(&code, Some(Arch::X86_64), &registers).unwrap(),
+            cause(&code, Some(Arch::X86_64), &registers, &Trap::new(None, &registers)).unwrap(),
             "movl $0x3f,(%rax): %rax = 0x0: a write at NULL"
         );
     }

@@ -41,24 +41,76 @@ pub fn errno(number: u64) -> Option<&'static str> {
     })
 }
 
-/// Where x86-64 keeps what with four page-table levels
-/// (`Documentation/arch/x86/x86_64/mm.rst`). Randomised bases move within.
+/// Where x86-64 keeps what when nothing is randomised, with four page-table
+/// levels (`Documentation/arch/x86/x86_64/mm.rst`).
 const X86_64: &[(u64, u64, &str)] = &[
     (0xffff_8000_0000_0000, 0xffff_87ff_ffff_ffff, "hypervisor hole"),
     (0xffff_8800_0000_0000, 0xffff_c87f_ffff_ffff, "direct map"),
     (0xffff_c900_0000_0000, 0xffff_e8ff_ffff_ffff, "vmalloc"),
     (0xffff_ea00_0000_0000, 0xffff_eaff_ffff_ffff, "vmemmap (struct page)"),
-    (0xffff_ec00_0000_0000, 0xffff_fbff_ffff_ffff, "KASAN shadow"),
+];
+/// What stays in its place.
+const X86_64_FIXED: &[(u64, u64, &str)] = &[
+    (0xffff_ec00_0000_0000, 0xffff_fbff_ffff_ffff, "KASAN shadow, or memory map"),
     (0xffff_fe00_0000_0000, 0xffff_fe7f_ffff_ffff, "CPU entry area"),
-    (0xffff_ff00_0000_0000, 0xffff_ff7f_ffff_ffff, "espfix stacks"),
+    (0xffff_ff00_0000_0000, 0xffff_ff7f_ffff_ffff, "espfix stack"),
     (0xffff_ffef_0000_0000, 0xffff_fffe_ffff_ffff, "EFI"),
     (0xffff_ffff_8000_0000, 0xffff_ffff_9fff_ffff, "kernel text or data"),
-    (0xffff_ffff_a000_0000, 0xffff_ffff_feff_ffff, "module, or kernel text when moved"),
+    // modules begin here without KASLR, and at c0000000 with it
+    (0xffff_ffff_a000_0000, 0xffff_ffff_bfff_ffff, "module, or kernel text or data"),
+    (0xffff_ffff_c000_0000, 0xffff_ffff_feff_ffff, "module"),
     (0xffff_ffff_ff00_0000, 0xffff_ffff_ffdf_ffff, "fixmap"),
 ];
 
-/// Name what a value is. `bits` is the width of a register.
-pub(crate) fn of(value: u64, arch: Option<Arch>) -> String {
+/// Where a machine keeps what, as far as its registers tell: x86-64 moves the
+/// direct map and vmalloc about (`arch/x86/mm/kaslr.c`).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Layout {
+    pub(crate) arch: Option<Arch>,
+    /// An address in the direct map.
+    direct: Option<u64>,
+    /// An address in vmalloc: stacks lie there since 4.9, if not in the
+    /// direct map.
+    stack: Option<u64>,
+}
+
+impl Layout {
+    /// From the base of the per-CPU area and the stack pointer.
+    pub(crate) fn new(arch: Option<Arch>, gs_base: Option<u64>, sp: Option<u64>) -> Layout {
+        let kernel = |value: &u64| *value >= 0xffff_8000_0000_0000 && *value < 0xffff_fe00_0000_0000;
+        Layout {
+            arch,
+            direct: gs_base.filter(kernel),
+            stack: sp.filter(kernel),
+        }
+    }
+
+    fn x86_64(self, value: u64) -> &'static str {
+        let named = |table: &[(u64, u64, &'static str)]| {
+            table
+                .iter()
+                .find(|(from, to, _)| (*from..=*to).contains(&value))
+                .map(|(.., name)| *name)
+        };
+        if let Some(name) = named(X86_64_FIXED) {
+            return name;
+        }
+        let near = |other: Option<u64>| other.is_some_and(|other| other.abs_diff(value) < 1 << 39);
+        // the direct map at its default place: nothing was moved
+        if self.direct.is_some_and(|direct| direct >> 40 == 0xff_ff88) {
+            return named(X86_64).unwrap_or("kernel address");
+        }
+        match (near(self.direct), near(self.stack)) {
+            (true, false) => "direct map",
+            (false, true) => "vmalloc",
+            _ => "direct map or vmalloc",
+        }
+    }
+}
+
+/// Name what a value is.
+pub(crate) fn of(value: u64, layout: Layout) -> String {
+    let arch = layout.arch;
     let wide = !matches!(arch, Some(Arch::I386 | Arch::Arm));
     let poisons = if wide { POISONS } else { POISONS_32 };
     if value == 0 {
@@ -76,7 +128,7 @@ pub(crate) fn of(value: u64, arch: Option<Arch>) -> String {
         };
     }
     if let Some((poison, name)) = poisons.iter().find(|(poison, _)| {
-        wide && *poison > 0xffff_ffff && value.wrapping_sub(*poison).min(poison.wrapping_sub(value)) < 0x1000
+        wide && *poison > 0xffff_ffff && value.abs_diff(*poison) < 0x1000
     }) {
         let sign = if value > *poison { '+' } else { '-' };
         return format!("{name} {sign} {:#x}", value.abs_diff(*poison));
@@ -88,7 +140,7 @@ pub(crate) fn of(value: u64, arch: Option<Arch>) -> String {
         return format!("text \"{text}\"");
     }
     match arch {
-        Some(Arch::X86_64) => x86_64(value),
+        Some(Arch::X86_64) => x86_64(value, layout),
         Some(Arch::I386 | Arch::Arm) if value >= 0xc000_0000 => "kernel address".into(),
         Some(Arch::I386 | Arch::Arm) => "number or user address".into(),
         Some(Arch::Arm64) => arm64(value),
@@ -98,7 +150,7 @@ pub(crate) fn of(value: u64, arch: Option<Arch>) -> String {
     }
 }
 
-fn x86_64(value: u64) -> String {
+fn x86_64(value: u64, layout: Layout) -> String {
     if value <= 0xffff_ffff {
         return "number".into();
     }
@@ -109,11 +161,10 @@ fn x86_64(value: u64) -> String {
         let real = (value - 0xdfff_fc00_0000_0000) << 3;
         return format!("KASAN shadow of {real:#x}");
     }
-    match X86_64.iter().find(|(from, to, _)| (*from..=*to).contains(&value)) {
-        Some((.., name)) => (*name).into(),
-        None if value >= 0xffff_8000_0000_0000 => "kernel address".into(),
-        None => "not canonical: no address".into(),
+    if value >= 0xffff_8000_0000_0000 {
+        return layout.x86_64(value).into();
     }
+    "not canonical: no address".into()
 }
 
 fn arm64(value: u64) -> String {
@@ -147,6 +198,11 @@ mod tests {
 
     #[test]
     fn values() {
+        let unmoved = Layout::new(
+            Some(Arch::X86_64),
+            Some(0xffff_8880_7dc0_0000),
+            Some(0xffff_c900_0003_bd88),
+        );
         for (value, meaning) in [
             (0, "NULL"),
             (0x1f8, "small number, or NULL + 0x1f8"),
@@ -160,7 +216,16 @@ mod tests {
             (0xdfff_fc00_0000_0003, "KASAN shadow of 0x18"),
             (0x1234_5678_9abc_def0, "not canonical: no address"),
         ] {
-            assert_eq!(of(value, Some(Arch::X86_64)), meaning, "{value:#x}");
+            assert_eq!(of(value, unmoved), meaning, "{value:#x}");
         }
+        // moved: the per-CPU area and the stack show what is where
+        let moved = Layout::new(
+            Some(Arch::X86_64),
+            Some(0xffff_951e_5e60_0000),
+            Some(0xffff_b4f0_8029_3bd8),
+        );
+        assert_eq!(of(0xffff_951e_4104_2700, moved), "direct map");
+        assert_eq!(of(0xffff_b4f0_8029_3c40, moved), "vmalloc");
+        assert_eq!(of(0xffff_d000_0000_0000, moved), "direct map or vmalloc");
     }
 }

@@ -15,7 +15,7 @@ use regex::Regex;
 
 use crate::naming::pattern::compile;
 use crate::naming::stack;
-use crate::report::{Report, Value};
+use crate::report::{Frame, Report, Value};
 use fault::Access;
 use registers::Registers;
 use trace::Trace;
@@ -31,8 +31,8 @@ static POINTER: LazyLock<Regex> = LazyLock::new(|| {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Findings {
     pub(crate) access: Option<Access>,
-    /// The function the instruction pointer is in.
-    pub(crate) pointer: Option<String>,
+    /// Where the instruction pointer is.
+    pub(crate) pointer: Option<Frame>,
 }
 
 /// Read the lines of a report into it.
@@ -74,7 +74,7 @@ pub(crate) fn decode(lines: &[&str], report: &mut Report) -> Findings {
         {
             report.address = Some(Value {
                 value,
-                meaning: meaning::of(value, kernel.arch),
+                meaning: String::new(),
             });
         }
         if report.error_code.as_ref().is_none_or(|code| code.value == 0)
@@ -109,7 +109,7 @@ pub(crate) fn decode(lines: &[&str], report: &mut Report) -> Findings {
         }
         if let Some(groups) = POINTER.captures(line) {
             if let Some(frame) = trace::parse(&groups[1]) {
-                findings.pointer.get_or_insert(frame.function);
+                findings.pointer.get_or_insert(frame);
             }
         }
         let registers = if in_user { &mut outside } else { &mut kernel };
@@ -132,15 +132,17 @@ pub(crate) fn decode(lines: &[&str], report: &mut Report) -> Findings {
         outside.arch = kernel.arch;
     }
     report.arch = kernel.arch;
-    report.registers = kernel.explain();
+    let layout = kernel.layout();
+    report.registers = kernel.explain(layout);
     if let Some(address) = &mut report.address {
-        address.meaning = meaning::of(address.value, kernel.arch);
+        address.meaning = meaning::of(address.value, layout);
     }
     report.user = user::decode(&outside, compat);
     report.trace = trace.frames;
     if let Some(code) = code {
-        report.code = code::disassemble(&code, kernel.arch, &kernel);
-        report.cause = code::cause(&code, kernel.arch, &kernel);
+        let place = code::Trap::new(findings.pointer.as_ref(), &kernel);
+        report.code = code::disassemble(&code, kernel.arch, &place);
+        report.cause = code::cause(&code, kernel.arch, &kernel, &place);
     }
     findings
 }

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::meaning;
+use super::meaning::{self, Layout};
 use crate::report::{Arch, Register};
 
 /// Registers read so far, of one dump.
@@ -14,7 +14,7 @@ pub(crate) struct Registers {
     /// Name, value.
     pub(crate) values: Vec<(String, u64)>,
     /// How many of a numbered row (s390, mips, ppc) have been read.
-    row: Option<(&'static str, u32)>,
+    pub(super) row: Option<(&'static str, u32)>,
 }
 
 static X86: LazyLock<Regex> = LazyLock::new(|| {
@@ -177,14 +177,19 @@ impl Registers {
         Some(*value)
     }
 
+    /// Where the machine keeps what.
+    pub(crate) fn layout(&self) -> Layout {
+        Layout::new(self.arch, self.get("gs_base"), self.get("rsp"))
+    }
+
     /// The registers with their meanings.
-    pub(crate) fn explain(&self) -> Vec<Register> {
+    pub(crate) fn explain(&self, layout: Layout) -> Vec<Register> {
         self.values
             .iter()
             .map(|(name, value)| Register {
                 name: name.clone(),
                 value: *value,
-                meaning: explain(name, *value, self.arch),
+                meaning: explain(name, *value, layout),
                 argument: argument(name, self.arch),
             })
             .collect()
@@ -196,7 +201,7 @@ fn x86(arch: Arch) -> bool {
 }
 
 /// Registers that hold flags, not addresses, say what the flags are.
-fn explain(name: &str, value: u64, arch: Option<Arch>) -> String {
+fn explain(name: &str, value: u64, layout: Layout) -> String {
     const EFLAGS: &[(u32, &str)] = &[
         (0, "CF"),
         (2, "PF"),
@@ -224,10 +229,10 @@ fn explain(name: &str, value: u64, arch: Option<Arch>) -> String {
         "cr0" | "cr4" | "cs" | "ss" | "ds" | "es" | "pkru" | "psr" | "status" | "cause" | "MSR"
         | "CR" | "XER" | "DSISR" | "PrId" | "Status" | "Cause" => String::new(),
         name if name.starts_with("dr") => String::new(),
-        "cr2" => format!("faulting address: {}", meaning::of(value, arch)),
+        "cr2" => format!("faulting address: {}", meaning::of(value, layout)),
         "cr3" => "physical address of the page table".into(),
         "orig_rax" | "orig_eax" => String::new(),
-        _ => meaning::of(value, arch),
+        _ => meaning::of(value, layout),
     }
 }
 

@@ -1,5 +1,6 @@
 //! User space at the time of the report: which system call it was in.
 
+use super::meaning::Layout;
 use super::registers::Registers;
 use crate::report::{Arch, User};
 
@@ -43,6 +44,6 @@ pub(crate) fn decode(registers: &Registers, compat: bool) -> Option<User> {
     Some(User {
         syscall,
         name: syscall.zip(names).and_then(|(number, arch)| syscall_name(arch, number)),
-        registers: registers.explain(),
+        registers: registers.explain(Layout::new(arch, None, None)),
     })
 }

@@ -284,7 +284,7 @@ fn spellings(function: &str) -> Vec<String> {
 }
 
 /// How many lines after a stack's head are looked at for frames.
-const NEAR: usize = 15;
+const NEAR: usize = 14;
 
 /// Is the text truncated or mixed with another's?
 fn doubt(title: &str, text: &str, no_stack: bool) -> Option<&'static str> {
@@ -306,7 +306,7 @@ fn doubt(title: &str, text: &str, no_stack: bool) -> Option<&'static str> {
         }
         stacks += 1;
         let after = &lines[index + 1..];
-        if after.len() < 3 {
+        if after.len() < 2 {
             return Some("a stack is cut off");
         }
         let found = after

@@ -22,6 +22,8 @@ static ARM_FRAME: LazyLock<Regex> = LazyLock::new(|| {
         r"^ *(?:@PC )?\(?([a-zA-Z_][a-zA-Z0-9_]*)(?:\.[a-zA-Z0-9_.]+)?\)? from (?:@PC )?\(?([a-zA-Z_][a-zA-Z0-9_]*)(?:\.[a-zA-Z0-9_.]+)?\+",
     )
 });
+static ZIRCON_FRAME: LazyLock<Regex> =
+    LazyLock::new(|| compile(r"^ *bt#[0-9]+: (?:0x)?[0-9a-f]+ ([a-zA-Z_~][^ (]*)"));
 /// A fault-injection message's own stack, mixed into the report.
 static INJECTION: LazyLock<Regex> = LazyLock::new(|| {
     compile(
@@ -69,7 +71,12 @@ fn collect(frame: &Frame, steps: &[Step], text: &str) -> Vec<String> {
     let mut lines = text.lines();
     let mut found = Vec::new();
     let mut push = |function: &str| {
-        if !skip::is_generic(function, frame.skip) {
+        let generic = if frame.foreign {
+            frame.skip.iter().any(|class| skip::in_class(function, class))
+        } else {
+            skip::is_generic(function, frame.skip)
+        };
+        if !generic {
             found.push(demangle(function));
         }
     };
@@ -106,7 +113,10 @@ fn collect(frame: &Frame, steps: &[Step], text: &str) -> Vec<String> {
                         index += 1;
                         continue 'steps;
                     }
-                    let groups = FRAME.captures(line).or_else(|| ARM_FRAME.captures(line));
+                    let groups = FRAME
+                        .captures(line)
+                        .or_else(|| ARM_FRAME.captures(line))
+                        .or_else(|| ZIRCON_FRAME.captures(line));
                     if let Some(groups) = groups {
                         groups.iter().skip(1).flatten().for_each(|group| push(group.as_str()));
                     }

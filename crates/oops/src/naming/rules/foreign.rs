@@ -1,6 +1,6 @@
 //! Panics of systems other than Linux, each with its own headers.
 
-use super::Step::Line;
+use super::Step::{Line, Stack};
 use super::{Frame, Header, Rule};
 use crate::class::Class;
 use crate::system::System;
@@ -9,18 +9,21 @@ const F: Class = Class::Foreign;
 
 /// The frames of a BSD debugger: `name(args) at name+0x12`.
 const DDB: Frame = Frame::new(&[Line(r"^(?:Stopped (?:in .* )?at +(?:netbsd:)?)@FUNC")])
-    .or(&[Line(r"^[a-zA-Z0-9_.]+\(.*\) at (?:netbsd:)?@FUNC")]);
+    .or(&[Line(r"^[a-zA-Z0-9_.]+\(.*\) at (?:netbsd:)?@FUNC")])
+    .foreign();
 /// Below the trap frame of a FreeBSD backtrace.
 const BELOW_TRAP: Frame = Frame::new(&[
     Line(r"^KDB: stack backtrace|^Stack backtrace"),
     Line(r"^--- trap"),
     Line(r"(?:^#[0-9]+ .* |\) )at @FUNC"),
 ])
-.or(&[Line(r"^Stopped at +@FUNC")]);
+.or(&[Line(r"^Stopped at +@FUNC")])
+.foreign();
 
 pub(crate) const SYSTEMS: &[System] = &[
     System {
         name: "starnix",
+        line_bytes: None,
         marks: &["STARNIX KERNEL PANIC"],
         headers: &[Header::new(
             "STARNIX KERNEL PANIC",
@@ -31,26 +34,25 @@ pub(crate) const SYSTEMS: &[System] = &[
     },
     System {
         name: "fuchsia",
+        line_bytes: Some(127),
         marks: &["ZIRCON KERNEL PANIC", "zircon.elf", "ZIRCON REBOOT REASON"],
         headers: &[
             Header::new(
                 "ZIRCON KERNEL PANIC",
                 &[
                     Rule::new("ZIRCON KERNEL PANIC", "{1} in {F}", F)
-                        .whole(r"ZIRCON KERNEL PANIC(?:.*\n)+?.*(ASSERT FAILED).*\n(?:.*\n)+?bt#[0-9]+: 0x[0-9a-f]+ [^ ]")
-                        .at(Frame::new(&[Line(
-                            r"^bt#[0-9]+: 0x[0-9a-f]+ (?:platform_halt|_?panic|__.*|abort)? ?([a-zA-Z_~][^ (]*)",
-                        )])
-                        .skip(&["zircon"]))
+                        .whole(r"ZIRCON KERNEL PANIC(?:.*\n)+?.*(ASSERT FAILED).*\n(?:.*\n)*?bt#[0-9]+: 0x[0-9a-f]+ [^ ]")
+                        .at(Frame::new(&[Line("ASSERT FAILED"), Stack]).foreign().skip(&["zircon"]))
                         .no_stack(),
                     Rule::new("ZIRCON KERNEL PANIC", "{1}: {2}", F)
                         .whole(r"ZIRCON KERNEL PANIC(?:.*\n)+?.*(ASSERT FAILED) at \(.*?\): ?(.*)")
                         .no_stack(),
                     Rule::new("ZIRCON KERNEL PANIC", "{1} in {F}", F)
                         .whole(r"ZIRCON KERNEL PANIC(?:.*\n)+?.*(recursion in interrupt handler|double fault|unhandled page fault|[a-z\-]* ?page fault)")
-                        .at(Frame::new(&[Line(r"RIP: 0x[0-9a-f]+ +([a-zA-Z_~][^ (]*)")]).or(&[
-                            Line(r"^bt#[0-9]+: 0x[0-9a-f]+ ([a-zA-Z_~][^ (]*)"),
-                        ]))
+                        .at(Frame::new(&[Line(r"RIP: 0x[0-9a-f]+ +([a-zA-Z_~][^ (]*)")])
+                            .or(&[Stack])
+                            .foreign()
+                            .skip(&["zircon"]))
                         .no_stack(),
                     Rule::new("ZIRCON KERNEL PANIC", "ZIRCON KERNEL PANIC", F).no_stack(),
                 ],
@@ -66,6 +68,7 @@ pub(crate) const SYSTEMS: &[System] = &[
     },
     System {
         name: "darwin",
+        line_bytes: None,
         marks: &["panic(cpu ", "mach_kernel :"],
         headers: &[
             Header::new(
@@ -84,6 +87,7 @@ pub(crate) const SYSTEMS: &[System] = &[
     },
     System {
         name: "netbsd",
+        line_bytes: None,
         marks: &["netbsd:", "in supervisor mode", "NetBSD", "panic: kernel diagnostic assertion"],
         headers: &[
             Header::new(
@@ -95,7 +99,7 @@ pub(crate) const SYSTEMS: &[System] = &[
                 )
                 .at(Frame::new(&[Line(r"Stopped in .* at +netbsd:@FUNC")]).or(&[Line(
                     r"^[a-zA-Z0-9_.]+\(.*\) at netbsd:@FUNC",
-                )]))
+                )]).foreign())
                 .no_stack()],
             ),
             Header::new(
@@ -140,6 +144,7 @@ pub(crate) const SYSTEMS: &[System] = &[
     },
     System {
         name: "freebsd",
+        line_bytes: None,
         marks: &["KDB: stack backtrace", "Fatal trap ", "KDB: enter", "FreeBSD"],
         headers: &[
             Header::new(
@@ -171,6 +176,7 @@ pub(crate) const SYSTEMS: &[System] = &[
     },
     System {
         name: "openbsd",
+        line_bytes: None,
         marks: &["db_enter", "ddb>", "ddb{", "end trace frame", "uvm_fault(", "fault trap, code=", "vop_generic_bclient_loop", "OpenBSD", "cleaned vnode"],
         headers: &[
             Header::new(
@@ -216,6 +222,7 @@ pub(crate) const SYSTEMS: &[System] = &[
     },
     System {
         name: "gvisor",
+        line_bytes: None,
         marks: &["FATAL ERROR:", "gvisor", "goroutine ", "WARNING: DATA RACE", "runsc"],
         headers: &[
             Header::new(

@@ -16,7 +16,6 @@ const STALL: Frame = Frame::new(&[Line("apic_timer_interrupt"), Line("@RIP"), St
         Line(r"apic_timer_interrupt|Exception stack|el1_(?:irq|interrupt|h_64_irq)|(?:el1h_64_irq)"),
         Stack,
     ])
-    .or_else(&[Line("@RIP"), Line("@CT"), Stack])
     .pick(Pick::Stall);
 
 pub(super) const HEADERS: &[Header] = &[Header::new(
@@ -57,7 +56,7 @@ pub(super) const HEADERS: &[Header] = &[Header::new(
         .at(STALL)
         .alt(&["stall in {F}"]),
         Rule::new(r"INFO: trying to register non-static key", "INFO: trying to register non-static key in {F}", Class::Lockdep)
-            .at(TRACE.skip(&["stack-saving", "locking", "irq"])),
+            .at(TRACE.skip(&["stack-saving"])),
         Rule::new(r"INFO: suspicious RCU usage", "INFO: suspicious RCU usage in {F}", Class::Rcu)
             .at(TRACE.skip(&["rcu", "allocator"])),
         Rule::new(

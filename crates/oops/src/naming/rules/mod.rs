@@ -42,6 +42,8 @@ pub(crate) struct Frame {
     pub(crate) third: &'static [Step],
     /// Skip classes on top of the ones that always apply.
     pub(crate) skip: &'static [&'static str],
+    /// The classes that always apply do not: they are Linux's.
+    pub(crate) foreign: bool,
     pub(crate) pick: Pick,
 }
 
@@ -52,6 +54,7 @@ impl Frame {
             fallback: &[],
             third: &[],
             skip: &[],
+            foreign: false,
             pick: Pick::First,
         }
     }
@@ -65,6 +68,10 @@ impl Frame {
     }
     pub(crate) const fn skip(mut self, skip: &'static [&'static str]) -> Frame {
         self.skip = skip;
+        self
+    }
+    pub(crate) const fn foreign(mut self) -> Frame {
+        self.foreign = true;
         self
     }
     pub(crate) const fn pick(mut self, pick: Pick) -> Frame {

@@ -91,7 +91,7 @@ pub(super) const REST: &[Header] = &[
             .at(TRACE)
             .alt(BAD_ACCESS),
             Rule::new(r"kernel BUG at ", "kernel BUG in {F}", Class::KernelBug)
-                .at(POINTER_TRACE.skip(&["skb"])),
+                .at(POINTER_TRACE.skip(&["skb-wrap"])),
         ],
     ),
     Header::new(

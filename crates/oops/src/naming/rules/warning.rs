@@ -59,11 +59,10 @@ pub(super) const HEADERS: &[Header] = &[Header::new(
         )
         .at(WARNED),
         Rule::new(
-            r"WARNING: .*mm/.*\.c.* (?:at )?[a-z_]*[kmvz][a-z]*alloc[a-z_]*",
+            r"WARNING: .*mm/[a-z_/0-9]*\.c.* [a-z_]*malloc",
             "WARNING: kmalloc bug in {F}",
             Class::Allocation,
         )
-        .whole(r"WARNING: .*mm/.*\.c.*(?:k|v|z|c)m?alloc")
         .at(WARNED),
         Rule::new(
             r"WARNING: .*usb_submit_urb",
@@ -183,5 +182,5 @@ pub(super) const HEADERS: &[Header] = &[Header::new(
     r"WARNING: .*cpu_?mask",
     // filesystems that prefix their own messages
     r"(?:EXT[234]-fs|XFS|BTRFS|F2FS-fs|EXFAT-fs|JFS|REISERFS|NILFS)[^:]*: WARNING:",
-    r"WARNING: You are running an unsupported",
+    r"WARNING: You are running an unsupported|virtual screen size",
 ])];
