@@ -92,7 +92,8 @@ fn last_bits(digits: u32, groups_before: u32, number: u32) -> Option<u32> {
         _ => 11..=13,
     };
     let whole = |bits: &u32| (13 * groups_before + bits) % 8 == 0;
-    expected.clone().find(whole).or_else(|| (1..=13).find(whole)).filter(|bits| number < 1 << bits)
+    let holds = |bits: &u32| whole(bits) && number < 1 << bits;
+    expected.clone().find(holds).or_else(|| (1..=13).find(holds))
 }
 
 /// What the other parameters say.

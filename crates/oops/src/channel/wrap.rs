@@ -14,10 +14,10 @@ const MAX_LINE: usize = 64 * 1024;
 pub(super) struct Ruler {
     /// Widest row, in characters.
     widest: usize,
-    /// Rows as wide as the widest, and how they go on.
-    full: usize,
-    full_then_start: usize,
-    full_then_rest: usize,
+    /// Rows that can be the rest of a row as wide as the widest.
+    rests: usize,
+    /// Rows without prefix behind a narrower row.
+    strays: usize,
     previous_width: usize,
     rows: usize,
     starts: usize,
@@ -26,20 +26,19 @@ pub(super) struct Ruler {
 impl Ruler {
     /// Counts a row. `starts` tells whether it begins with a prefix.
     pub(super) fn measure(&mut self, row: &str, starts: bool) {
-        let width = row.chars().count();
-        if width > self.widest {
-            self.widest = width;
-            self.full = 0;
-            self.full_then_start = 0;
-            self.full_then_rest = 0;
-        } else if self.previous_width == self.widest {
-            if starts {
-                self.full_then_start += 1;
-            } else if !row.is_empty() {
-                self.full_then_rest += usize::from(goes_on(row) && !begins_anew(row));
+        let width = width_of(row);
+        if !starts && goes_on(row) {
+            if self.previous_width == self.widest && !begins_anew(row) {
+                self.rests += 1;
+            } else {
+                self.strays += 1;
             }
         }
-        self.full += usize::from(width == self.widest);
+        if width > self.widest {
+            self.widest = width;
+            self.strays += self.rests;
+            self.rests = 0;
+        }
         self.previous_width = width;
         self.rows += 1;
         self.starts += usize::from(starts);
@@ -50,15 +49,14 @@ impl Ruler {
     pub(super) fn width(&self) -> Option<Wrap> {
         let stamped = self.starts * 4 >= self.rows && self.starts > 0;
         let common = COMMON.contains(&self.widest);
+        // In a capture with prefixes nearly all that has none is a rest.
         let believed = match (stamped, common) {
-            (true, true) => self.full >= 1 && self.full_then_rest > 0,
-            (true, false) => self.full >= 3 && self.full_then_rest >= 3,
-            (false, true) => self.full_then_rest > 0,
+            (true, true) => self.rests > 0 && self.strays <= self.rests * 8,
+            (true, false) => self.rests >= 3 && self.strays <= self.rests,
+            (false, true) => self.rests > 0,
             (false, false) => false,
         };
-        let contradicted = stamped && self.full_then_start * 3 > self.full_then_rest * 2;
-        (believed && self.widest >= 40 && !contradicted)
-            .then_some(Wrap { width: self.widest, stamped })
+        (believed && self.widest >= 40).then_some(Wrap { width: self.widest, stamped })
     }
 }
 

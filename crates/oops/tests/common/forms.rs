@@ -26,108 +26,204 @@ pub struct Form {
 pub const FORMS: &[Form] = &[
     Form { name: "native", loss: Loss::None, print: |log, _| log.text.clone() },
     Form { name: "notime", loss: Loss::Callers, print: |log, _| each(log, |r| r.text.clone()) },
-    Form { name: "syslog+ts", loss: Loss::Callers, print: |log, _| each(log, |r| {
-        format!("{} host1 kernel: {}{}", syslog_date(r), stamp(r), r.text)
-    }) },
-    Form { name: "journal", loss: Loss::Callers, print: |log, _| each(log, |r| {
-        format!("{} host1 kernel: {}", syslog_date(r), r.text)
-    }) },
-    Form { name: "ISO syslog", loss: Loss::Callers, print: |log, _| each(log, |r| {
-        format!("{}+00:00 host1 kernel: {}{}", iso_date(r, 6), stamp(r), r.text)
-    }) },
+    Form {
+        name: "syslog+ts",
+        loss: Loss::Callers,
+        print: |log, _| {
+            each(log, |r| format!("{} host1 kernel: {}{}", syslog_date(r), stamp(r), r.text))
+        },
+    },
+    Form {
+        name: "journal",
+        loss: Loss::Callers,
+        print: |log, _| each(log, |r| format!("{} host1 kernel: {}", syslog_date(r), r.text)),
+    },
+    Form {
+        name: "ISO syslog",
+        loss: Loss::Callers,
+        print: |log, _| {
+            each(log, |r| format!("{}+00:00 host1 kernel: {}{}", iso_date(r, 6), stamp(r), r.text))
+        },
+    },
     Form { name: "ISO syslog among others", loss: Loss::Callers, print: among_others },
-    Form { name: "RFC 5424", loss: Loss::Callers, print: |log, _| each(log, |r| {
-        format!("<4>1 {}Z host1 kernel - - - {}{}", iso_date(r, 6), stamp(r), r.text)
-    }) },
-    Form { name: "short-monotonic", loss: Loss::Callers, print: |log, _| each(log, |r| {
-        format!("{}host1 kernel: {}", stamp(&timed(r)), r.text)
-    }) },
-    Form { name: "rsyslog escapes", loss: Loss::Callers, print: |log, _| each(log, |r| {
-        let text = r.text.replace('\t', "#011");
-        format!("{} host1 kernel: {}{text}", syslog_date(r), stamp(r))
-    }) },
-    Form { name: "dmesg -T", loss: Loss::Callers, print: |log, _| each(log, |r| {
-        format!("[{}] {}", ctime(r), r.text)
-    }) },
-    Form { name: "dmesg -x", loss: Loss::Callers, print: |log, _| each(log, |r| {
-        format!("kern  :warn  : {}{}", stamp(r), r.text)
-    }) },
-    Form { name: "dmesg -d", loss: Loss::Callers, print: |log, _| each(log, |r| {
-        let us = r.time_us.unwrap_or(0);
-        format!("[{:5}.{:06} <    0.000012>] {}", us / 1_000_000, us % 1_000_000, r.text)
-    }) },
+    Form {
+        name: "RFC 5424",
+        loss: Loss::Callers,
+        print: |log, _| {
+            each(log, |r| {
+                format!("<4>1 {}Z host1 kernel - - - {}{}", iso_date(r, 6), stamp(r), r.text)
+            })
+        },
+    },
+    Form {
+        name: "short-monotonic",
+        loss: Loss::Callers,
+        print: |log, _| each(log, |r| format!("{}host1 kernel: {}", stamp(&timed(r)), r.text)),
+    },
+    Form {
+        name: "rsyslog escapes",
+        loss: Loss::Callers,
+        print: |log, _| {
+            each(log, |r| {
+                let text = r.text.replace('\t', "#011");
+                format!("{} host1 kernel: {}{text}", syslog_date(r), stamp(r))
+            })
+        },
+    },
+    Form {
+        name: "dmesg -T",
+        loss: Loss::Callers,
+        print: |log, _| each(log, |r| format!("[{}] {}", ctime(r), r.text)),
+    },
+    Form {
+        name: "dmesg -x",
+        loss: Loss::Callers,
+        print: |log, _| each(log, |r| format!("kern  :warn  : {}{}", stamp(r), r.text)),
+    },
+    Form {
+        name: "dmesg -d",
+        loss: Loss::Callers,
+        print: |log, _| {
+            each(log, |r| {
+                let us = r.time_us.unwrap_or(0);
+                format!("[{:5}.{:06} <    0.000012>] {}", us / 1_000_000, us % 1_000_000, r.text)
+            })
+        },
+    },
     Form { name: "dmesg --json", loss: Loss::None, print: dmesg_json },
-    Form { name: "journal json", loss: Loss::Callers, print: |log, _| each(log, |r| {
-        serde_json::json!({
+    Form {
+        name: "journal json",
+        loss: Loss::Callers,
+        print: |log, _| {
+            each(log, |r| {
+                serde_json::json!({
             "_TRANSPORT": "kernel", "PRIORITY": "4", "_HOSTNAME": "host1", "MESSAGE": r.text,
             "_SOURCE_MONOTONIC_TIMESTAMP": r.time_us.unwrap_or(0).to_string(),
         })
         .to_string()
-    }) },
-    Form { name: "journal export", loss: Loss::Callers, print: |log, _| each(log, |r| {
-        format!("__CURSOR=s=1\n_TRANSPORT=kernel\n_HOSTNAME=host1\nPRIORITY=4\nMESSAGE={}\n", r.text)
-    }) },
-    Form { name: "level", loss: Loss::None, print: |log, _| each(log, |r| {
-        format!("<4>{}{}", full_stamp(r), r.text)
-    }) },
+            })
+        },
+    },
+    Form {
+        name: "journal export",
+        loss: Loss::Callers,
+        print: |log, _| {
+            each(log, |r| {
+                format!(
+                    "__CURSOR=s=1\n_TRANSPORT=kernel\n_HOSTNAME=host1\nPRIORITY=4\nMESSAGE={}\n",
+                    r.text
+                )
+            })
+        },
+    },
+    Form {
+        name: "level",
+        loss: Loss::None,
+        print: |log, _| each(log, |r| format!("<4>{}{}", full_stamp(r), r.text)),
+    },
     Form { name: "kmsg", loss: Loss::None, print: |log, _| kmsg(log, "") },
     Form { name: "netconsole extended", loss: Loss::None, print: |log, _| kmsg(log, "6.9.0-rc1,") },
-    Form { name: "netconsole fragments", loss: Loss::None, print: |log, random| {
-        fragments(log, random, false)
-    } },
-    Form { name: "netconsole reordered", loss: Loss::None, print: |log, random| {
-        fragments(log, random, true)
-    } },
-    Form { name: "no caller", loss: Loss::Callers, print: |log, _| each(log, |r| {
-        format!("{}{}", stamp(r), r.text)
-    }) },
-    Form { name: "LAVA", loss: Loss::Callers, print: |log, _| each(log, |r| {
-        format!("{}  {}{}", iso_date(r, 6), stamp(r), r.text)
-    }) },
-    Form { name: "unknown column", loss: Loss::Callers, print: |log, _| each(log, |r| {
-        let us = r.time_us.unwrap_or(0);
-        format!("board-7/uart0 {:04}+{:03} | {}{}", us / 1_000_000, us % 1000, stamp(r), r.text)
-    }) },
-    Form { name: "TAP", loss: Loss::None, print: |log, _| each(log, |r| {
-        format!("# {}{}", full_stamp(r), r.text)
-    }) },
-    Form { name: "Xen guest", loss: Loss::None, print: |log, _| each(log, |r| {
-        format!("(d1) {}{}", full_stamp(r), r.text)
-    }) },
-    Form { name: "CRLF+ANSI", loss: Loss::None, print: |log, random| {
-        each(log, |r| {
-            let text = format!("{}{}", full_stamp(r), r.text);
-            match random.chance(30) {
-                true => format!("\u{1b}[1m{text}\u{1b}[0m\r"),
-                false => format!("{text}\r"),
-            }
-        })
-    } },
-    Form { name: "mail", loss: Loss::None, print: |log, _| each(log, |r| {
-        format!("> {}{}", full_stamp(r), r.text)
-    }) },
-    Form { name: "HTML", loss: Loss::None, print: |log, _| {
-        let body = each(log, |r| {
-            let text = r.text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-            format!("{}{text}", full_stamp(r))
-        });
-        format!("<pre>\n{body}</pre>\n")
-    } },
+    Form {
+        name: "netconsole fragments",
+        loss: Loss::None,
+        print: |log, random| fragments(log, random, false),
+    },
+    Form {
+        name: "netconsole reordered",
+        loss: Loss::None,
+        print: |log, random| fragments(log, random, true),
+    },
+    Form {
+        name: "no caller",
+        loss: Loss::Callers,
+        print: |log, _| each(log, |r| format!("{}{}", stamp(r), r.text)),
+    },
+    Form {
+        name: "LAVA",
+        loss: Loss::Callers,
+        print: |log, _| each(log, |r| format!("{}  {}{}", iso_date(r, 6), stamp(r), r.text)),
+    },
+    Form {
+        name: "unknown column",
+        loss: Loss::Callers,
+        print: |log, _| {
+            each(log, |r| {
+                let us = r.time_us.unwrap_or(0);
+                format!(
+                    "board-7/uart0 {:04}+{:03} | {}{}",
+                    us / 1_000_000,
+                    us % 1000,
+                    stamp(r),
+                    r.text
+                )
+            })
+        },
+    },
+    Form {
+        name: "TAP",
+        loss: Loss::None,
+        print: |log, _| each(log, |r| format!("# {}{}", full_stamp(r), r.text)),
+    },
+    Form {
+        name: "Xen guest",
+        loss: Loss::None,
+        print: |log, _| each(log, |r| format!("(d1) {}{}", full_stamp(r), r.text)),
+    },
+    Form {
+        name: "CRLF+ANSI",
+        loss: Loss::None,
+        print: |log, random| {
+            each(log, |r| {
+                let text = format!("{}{}", full_stamp(r), r.text);
+                match random.chance(30) {
+                    true => format!("\u{1b}[1m{text}\u{1b}[0m\r"),
+                    false => format!("{text}\r"),
+                }
+            })
+        },
+    },
+    Form {
+        name: "mail",
+        loss: Loss::None,
+        print: |log, _| each(log, |r| format!("> {}{}", full_stamp(r), r.text)),
+    },
+    Form {
+        name: "HTML",
+        loss: Loss::None,
+        print: |log, _| {
+            let body = each(log, |r| {
+                let text = r.text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+                format!("{}{text}", full_stamp(r))
+            });
+            format!("<pre>\n{body}</pre>\n")
+        },
+    },
     Form { name: "wrap80", loss: Loss::Width, print: |log, _| wrapped(&log.text, 80) },
-    Form { name: "wrap80 syslog", loss: Loss::Width, print: |log, _| {
-        let syslog = each(log, |r| {
-            format!("{} host1 kernel: {}{}", syslog_date(r), stamp(r), r.text)
-        });
-        wrapped(&syslog, 80)
-    } },
-    Form { name: "wrap80 CRLF", loss: Loss::Width, print: |log, _| {
-        wrapped(&log.text, 80).replace('\n', "\r\n")
-    } },
+    Form {
+        name: "wrap80 syslog",
+        loss: Loss::Width,
+        print: |log, _| {
+            let syslog =
+                each(log, |r| format!("{} host1 kernel: {}{}", syslog_date(r), stamp(r), r.text));
+            wrapped(&syslog, 80)
+        },
+    },
+    Form {
+        name: "wrap80 CRLF",
+        loss: Loss::Width,
+        print: |log, _| wrapped(&log.text, 80).replace('\n', "\r\n"),
+    },
     Form { name: "wrap132", loss: Loss::Width, print: |log, _| wrapped(&log.text, 132) },
-    Form { name: "wrap80 notime", loss: Loss::Width, print: |log, _| {
-        wrapped(&each(log, |r| r.text.clone()), 80)
-    } },
-    Form { name: "OCR 1%", loss: Loss::Characters, print: |log, random| misread(&log.text, random) },
+    Form {
+        name: "wrap80 notime",
+        loss: Loss::Width,
+        print: |log, _| wrapped(&each(log, |r| r.text.clone()), 80),
+    },
+    Form {
+        name: "OCR 1%",
+        loss: Loss::Characters,
+        print: |log, random| misread(&log.text, random),
+    },
 ];
 
 fn each(log: &Log, mut print: impl FnMut(&Record) -> String) -> String {
