@@ -70,8 +70,7 @@ impl Request {
     /// # Errors
     /// As [`Request::open_dump`].
     pub fn open(&self) -> Result<Arc<Kernel>, OpenError> {
-        let overrides =
-            Overrides { phys_base: self.phys_base, kaslr: self.kaslr, ..Overrides::default() };
+        let overrides = Overrides { phys_base: self.phys_base, kaslr: self.kaslr };
         let target = Target::open(self.open_dump()?, &overrides);
         Ok(Arc::new(Kernel::new(target)))
     }

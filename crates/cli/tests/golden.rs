@@ -44,7 +44,7 @@ fn main() {
                         .open()
                         .map_err(|error| error.to_string())
                 });
-                let kernel = opened.as_ref().map_err(|error| Failed::from(error))?;
+                let kernel = opened.as_ref().map_err(Failed::from)?;
                 compare(&golden, &print(&mut Session::on(kernel.clone()), &lines))
             }));
         }

@@ -16,7 +16,7 @@ const MAX_DEPTH: usize = 16;
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn run_file(session: &mut Session, file: &Path) -> Outcome {
+pub(crate) fn run_file(session: &mut Session, file: &Path) -> Outcome {
     if session.depth >= MAX_DEPTH {
         return Err(CommandError::failed(format!(
             "{}: input files are nested too deeply",
@@ -43,7 +43,7 @@ fn run_lines(session: &mut Session, file: &Path) -> Outcome {
 
 /// Reads the rc files as crash does: our own, `~/.crashrc`, then `./.crashrc`; each only if it
 /// belongs to the user and others cannot write to it.
-pub fn run_rc_files(session: &mut Session) {
+pub(crate) fn run_rc_files(session: &mut Session) {
     for file in rc_files() {
         match std::fs::metadata(&file) {
             Err(_) => continue,
@@ -109,7 +109,7 @@ fn is_trustworthy(metadata: &Metadata) -> Result<(), &'static str> {
 }
 
 /// Runs the lines of `file` whose failure must be told, as for `-i`.
-pub fn run_input(session: &mut Session, file: &Path) {
+pub(crate) fn run_input(session: &mut Session, file: &Path) {
     if let Err(error) = run_file(session, file) {
         report(session, "-i", &error, None);
     }

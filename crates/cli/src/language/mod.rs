@@ -223,7 +223,7 @@ pub fn run_command(
 /// `whatis`). The bool tells whether the first word was the command's name.
 fn implicit(
     session: &Session,
-    words: &mut Vec<String>,
+    words: &mut [String],
 ) -> Result<(&'static Command, bool), CommandError> {
     let first = words.first().cloned().unwrap_or_default();
     let unknown = || {

@@ -83,7 +83,7 @@ fn candidates(names: &dyn Names, line: &str) -> (usize, Vec<Candidate>) {
     let mut command = registry::find(first.strip_prefix('\\').unwrap_or(first));
     // `foreach UN bt -`: the options are those of the inner command.
     if command.is_some_and(|command| command.args.contains(&Arg::CommandLine)) {
-        command = before.filter_map(registry::find).last().or(command);
+        command = before.rev().find_map(registry::find).or(command);
     }
     let Some(command) = command else {
         return named(names, start, word);
