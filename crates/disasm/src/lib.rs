@@ -7,7 +7,9 @@
 //! value backwards.
 #![forbid(unsafe_code)]
 
+mod arm;
 mod operand;
+mod riscv;
 mod x86;
 
 pub use operand::{MemoryOperand, effective_address};
@@ -22,6 +24,14 @@ pub enum Arch {
     X86_64,
     /// x86 in 32-bit mode.
     I386,
+    /// ARM, 64-bit.
+    Aarch64,
+    /// ARM, 32-bit, in ARM state.
+    Arm,
+    /// ARM, 32-bit, in Thumb state.
+    Thumb,
+    /// RISC-V, 64-bit.
+    Riscv64,
 }
 
 impl Arch {
@@ -33,6 +43,8 @@ impl Arch {
     fn unit(self) -> usize {
         match self {
             Arch::X86_64 | Arch::I386 => 1,
+            Arch::Thumb | Arch::Riscv64 => 2,
+            Arch::Aarch64 | Arch::Arm => 4,
         }
     }
 
@@ -40,7 +52,7 @@ impl Arch {
     /// them to the machine's width.
     fn address_mask(self) -> u64 {
         match self {
-            Arch::I386 => u32::MAX.into(),
+            Arch::I386 | Arch::Arm | Arch::Thumb => u32::MAX.into(),
             _ => u64::MAX,
         }
     }
@@ -66,6 +78,8 @@ pub enum Flow {
 /// One decoded instruction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instruction {
+    /// Its instruction set.
+    pub arch: Arch,
     /// Virtual address of its first byte.
     pub address: u64,
     /// Its bytes.
@@ -109,13 +123,20 @@ impl Instruction {
         if self.operands.is_empty() {
             return out;
         }
-        let _ =
-            write!(out, "{:pad$} {}", "", self.operands, pad = 6usize.saturating_sub(out.len()));
+        if self.arch.is_x86() {
+            let pad = 6usize.saturating_sub(out.len());
+            let _ = write!(out, "{:pad$} {}", "", self.operands);
+        } else {
+            let _ = write!(out, "\t{}", self.operands);
+        }
         if let Some(name) = self.target.and_then(symbolize) {
             let _ = write!(out, " <{name}>");
         }
         if let Some(address) = self.rip_memory {
-            let _ = write!(out, "        # {address:x}");
+            // Elsewhere than on x86 the operand is the address itself, or a comment tells it.
+            if !self.operands.ends_with(&format!("{address:x}")) {
+                let _ = write!(out, "        # {address:x}");
+            }
             if let Some(name) = symbolize(address) {
                 let _ = write!(out, " <{name}>");
             }
@@ -127,12 +148,12 @@ impl Instruction {
 /// Decodes the instruction at the start of `bytes`, which lie at the virtual `address`. `None`
 /// if they are no instruction, or only the beginning of one.
 pub fn decode(arch: Arch, bytes: &[u8], address: u64) -> Option<Instruction> {
-    x86::Disassembler::new(arch).decode(bytes, address)
+    Disassembler::new(arch).decode(bytes, address)
 }
 
 /// Decodes all of `bytes`. What is no instruction becomes `(bad)`, and decoding goes on behind it.
 pub fn decode_all(arch: Arch, bytes: &[u8], address: u64) -> Vec<Instruction> {
-    let mut disassembler = x86::Disassembler::new(arch);
+    let mut disassembler = Disassembler::new(arch);
     let mut out = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
@@ -140,6 +161,7 @@ pub fn decode_all(arch: Arch, bytes: &[u8], address: u64) -> Vec<Instruction> {
         let instruction = disassembler.decode(&bytes[at..], here).unwrap_or_else(|| {
             let end = bytes.len().min(at + arch.unit());
             Instruction {
+                arch,
                 address: here,
                 bytes: bytes[at..end].to_vec(),
                 mnemonic: "(bad)".into(),
@@ -156,14 +178,43 @@ pub fn decode_all(arch: Arch, bytes: &[u8], address: u64) -> Vec<Instruction> {
     out
 }
 
+/// The decoder of an architecture, kept while many instructions are decoded.
+enum Disassembler {
+    X86(Box<x86::Disassembler>),
+    Arm(arm::Disassembler),
+    Riscv,
+}
+
+impl Disassembler {
+    fn new(arch: Arch) -> Self {
+        match arch {
+            Arch::X86_64 | Arch::I386 => Disassembler::X86(Box::new(x86::Disassembler::new(arch))),
+            Arch::Aarch64 | Arch::Arm | Arch::Thumb => {
+                Disassembler::Arm(arm::Disassembler::new(arch))
+            }
+            Arch::Riscv64 => Disassembler::Riscv,
+        }
+    }
+
+    fn decode(&mut self, bytes: &[u8], address: u64) -> Option<Instruction> {
+        match self {
+            Disassembler::X86(x86) => x86.decode(bytes, address),
+            Disassembler::Arm(arm) => arm.decode(bytes, address),
+            Disassembler::Riscv => riscv::decode(bytes, address),
+        }
+    }
+}
+
 /// The memory that the instruction at the start of `bytes` reads or writes, stack pushes and
-/// string operations included. Empty if it touches none or cannot be decoded.
+/// string operations included. Empty if it touches none or cannot be decoded, and on architectures
+/// other than x86, whose operands are not analysed.
 pub fn memory_operands(arch: Arch, bytes: &[u8], address: u64) -> Vec<MemoryOperand> {
     if arch.is_x86() { x86::memory_operands(arch, bytes, address) } else { Vec::new() }
 }
 
 /// The general registers that the instruction reads and those that it writes, by the name of the
-/// full register (`eax` counts as `rax`), without duplicates. A conditional access counts.
+/// full register (`eax` counts as `rax`), without duplicates. A conditional access counts. Empty on
+/// architectures other than x86.
 pub fn registers_used(
     arch: Arch,
     bytes: &[u8],

@@ -57,6 +57,7 @@ impl Disassembler {
             mnemonic = format!("{} {mnemonic}", prefixes.join(" "));
         }
         Some(Instruction {
+            arch: self.arch,
             address,
             bytes: bytes.to_vec(),
             mnemonic,
