@@ -96,7 +96,7 @@ impl Fake {
             enumeration("state", &[("RUNNING", 0), ("SLEEPING", 1), ("DEAD", 2), ("GONE", 3)]);
         let flags = enumeration("flags", &[("F_A", 1), ("F_B", 2), ("F_C", 4)]);
         let function = parse_type(&types, "void (*)(int)").unwrap();
-        let task = composite(
+        composite(
             CompositeKind::Struct,
             "task",
             80,
@@ -117,7 +117,6 @@ impl Fake {
                 member("tail", types.array_of(ulong, 0), 640, 0),
             ],
         );
-        let _ = task;
         let mut memory = vec![0; 256];
         let mut put = |at: usize, bytes: &[u8]| memory[at..at + bytes.len()].copy_from_slice(bytes);
         put(0, &(-7i32).to_le_bytes());

@@ -52,7 +52,7 @@ impl Rank {
                 && !(literal.long && rank.size == 4)
                 && !(literal.unsigned && rank.signed)
                 // A decimal one is unsigned only by its suffix.
-                && !(literal.decimal && !literal.unsigned && !rank.signed && rank.size == 4)
+                && (rank.signed || literal.unsigned || !literal.decimal)
         };
         let unsigned_int = Rank { size: 4, signed: false };
         [Rank::INT, unsigned_int, Rank::LONG]
