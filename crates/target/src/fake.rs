@@ -120,7 +120,7 @@ impl Fake {
         let mut memory = vec![0; 256];
         let mut put = |at: usize, bytes: &[u8]| memory[at..at + bytes.len()].copy_from_slice(bytes);
         put(0, &(-7i32).to_le_bytes());
-        put(4, &[0b10101_011, 0b1001]);
+        put(4, &[0b1010_1011, 0b1001]);
         put(8, b"swapper\0");
         put(16, &(BASE + 16).to_le_bytes());
         put(24, &0u64.to_le_bytes());
