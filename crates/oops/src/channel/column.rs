@@ -90,11 +90,19 @@ fn part_of(c: char) -> Part {
 pub(super) struct Ballot {
     shapes: HashMap<Column, usize>,
     stamped: usize,
+    rows: usize,
+    /// What all rows begin with, where none has a time.
+    common: Option<Vec<Part>>,
 }
+
+/// Rows without a time that must agree on a column.
+const FEWEST_BARE_ROWS: usize = 6;
 
 impl Ballot {
     /// Counts a row that no grammar has recognised, or that begins with a time.
     pub(super) fn count(&mut self, row: &str) {
+        self.rows += 1;
+        self.agree(row);
         let Some(at) = find_stamp(row, 0) else { return };
         self.stamped += 1;
         let before = &row[..at];
@@ -111,8 +119,35 @@ impl Ballot {
         }
     }
 
+    /// Cuts what all rows have in common down to what this row has of it.
+    fn agree(&mut self, row: &str) {
+        let end = row.char_indices().nth(WIDEST).map_or(row.len(), |(at, _)| at);
+        let shape = Column::of(&row[..end]).shape;
+        let common = self.common.get_or_insert_with(|| shape.clone());
+        let same = common.iter().zip(&shape).take_while(|(a, b)| a == b).count();
+        // A row may be empty but for the column, its last blank trimmed.
+        if same < shape.len() {
+            common.truncate(same);
+        }
+    }
+
+    /// What all rows begin with, up to its last blank, if that has a mark of a
+    /// column in it: `|`, `#` or `>`.
+    fn bare(self) -> Option<Column> {
+        let mut shape = self.common?;
+        let end = shape.iter().rposition(|part| *part == Part::Blanks)? + 1;
+        shape.truncate(end);
+        let marked = shape.windows(2).any(|pair| {
+            matches!(pair, [Part::Mark('|' | '#'), _] | [Part::Mark('>'), Part::Blanks])
+        });
+        (self.rows >= FEWEST_BARE_ROWS && marked).then_some(Column { shape })
+    }
+
     /// The shape of at least 80 % of the rows that have a time.
     pub(super) fn winner(self) -> Option<Column> {
+        if self.stamped == 0 {
+            return self.bare();
+        }
         let (column, votes) = self.shapes.into_iter().max_by_key(|(_, votes)| *votes)?;
         (votes >= FEWEST_ROWS && votes * 5 >= self.stamped * 4 && !column.shape.is_empty())
             .then_some(column)
@@ -149,6 +184,14 @@ mod tests {
         // A row without a time loses the column as well, but not its blanks.
         assert_eq!(column.strip("ttyS0 | 00:02 #  dump_stack+0x1/0x2").unwrap().0, 16);
         assert_eq!(column.strip("BUG: x"), None);
+    }
+
+    #[test]
+    fn a_column_before_bare_rows() {
+        let rows =
+            ["# BUG: x", "# Call Trace:", "#  a+0x1/0x2", "#  b+0x1/0x2", "# RIP: 0010:c", "#  d"];
+        assert_eq!(learn(&rows).unwrap().strip(rows[2]), Some((2, None)));
+        assert_eq!(learn(&[" [<ffffffff81844c6b>] a+0x1/0x2"; 8]), None);
     }
 
     #[test]

@@ -45,6 +45,8 @@ impl Form {
         rows.iter().for_each(|row| signs.count(row));
         form.framing = signs.verdict();
         if form.framing != Framing::Text {
+            form.customs.stamped = true;
+            form.customs.callers = rows.iter().any(|row| row.contains("\"caller\""));
             return form;
         }
 
@@ -74,7 +76,14 @@ impl Form {
         }
         form.customs.column = ballot.winner();
 
-        form.has_records = rows.iter().any(|row| is_record(row, &form.customs));
+        for row in &rows {
+            let (meta, at) = prefix::strip(row, &form.customs);
+            let header = kmsg::header(&row[at..]);
+            let caller = header.as_ref().and_then(|header| header.caller);
+            form.has_records |= header.is_some();
+            form.customs.stamped |= meta.context != Context::None || header.is_some();
+            form.customs.callers |= meta.context.is_caller() || caller.is_some();
+        }
         let mut ruler = Ruler::default();
         for row in &rows {
             ruler.measure(row, begins_record(row, &form));
@@ -89,11 +98,6 @@ pub(super) fn begins_record(row: &str, form: &Form) -> bool {
     let (meta, at) = prefix::strip(row, &form.customs);
     meta.recognised
         || (form.has_records && (kmsg::is_dictionary(row) || kmsg::header(&row[at..]).is_some()))
-}
-
-fn is_record(row: &str, customs: &Customs) -> bool {
-    let (_, at) = prefix::strip(row, customs);
-    kmsg::header(&row[at..]).is_some()
 }
 
 /// The hosts that have a line with the kernel's tag.

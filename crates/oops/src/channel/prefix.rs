@@ -28,6 +28,22 @@ pub(super) struct Customs {
     pub(super) hosts: Vec<String>,
     /// Blanks that the collector always puts behind its date.
     pub(super) date_blanks: usize,
+    /// Does any line begin with a prefix of the log?
+    pub(super) stamped: bool,
+    /// Does any line begin with a prefix that names a caller?
+    pub(super) callers: bool,
+}
+
+impl Customs {
+    /// The context of a record found inside a line, where it can have one that
+    /// the other lines of its report have lost.
+    pub(super) fn context(&self, found: Context) -> Context {
+        match found {
+            _ if !self.stamped => Context::None,
+            found if found.is_caller() && !self.callers => Context::Console,
+            found => found,
+        }
+    }
 }
 
 /// Layers a row may have; more are noise.
@@ -126,7 +142,11 @@ fn leveled(text: &str, meta: &mut Meta, customs: &Customs) -> Option<usize> {
     }
     let rest = &text[at..];
     if calendar::date(rest).is_some() && printk::stamp(rest).is_none() {
-        return dated(rest, meta, customs).map(|taken| at + taken);
+        let taken = dated(rest, meta, customs)?;
+        if meta.kind != LineKind::User {
+            kernel_says(meta);
+        }
+        return Some(at + taken);
     }
     kernel_says(meta);
     Some(at)

@@ -58,7 +58,7 @@ impl<'a> Session<'a> {
             text: Cow::Owned(tail[start.max(1)..].to_owned()),
             time_ns: meta.time_ns,
             level: meta.level,
-            context: meta.context,
+            context: customs.context(meta.context),
             ..line
         };
         self.push(second, customs, out);
@@ -208,12 +208,16 @@ fn is_trace_line(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn customs() -> Customs {
+        Customs { stamped: true, callers: true, ..Customs::default() }
+    }
+
     fn run(rows: &[(&str, Context)]) -> Vec<(String, LineKind, Context)> {
         let mut session = Session::default();
         let mut out = VecDeque::new();
         for (text, context) in rows {
             let line = Line { text: Cow::Borrowed(text), context: *context, ..Line::default() };
-            session.push(line, &Customs::default(), &mut out);
+            session.push(line, &customs(), &mut out);
         }
         session.flush(&mut out);
         out.into_iter().map(|l| (l.text.into_owned(), l.kind, l.context)).collect()

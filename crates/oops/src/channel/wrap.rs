@@ -66,7 +66,7 @@ fn goes_on(row: &str) -> bool {
 }
 
 fn is_rule(row: &str) -> bool {
-    let row = row.trim();
+    let row = row.trim_end();
     row.len() >= 20
         && row.bytes().all(|b| b == row.as_bytes()[0])
         && b"=-*".contains(&row.as_bytes()[0])
@@ -85,7 +85,9 @@ impl Wrap {
     pub(super) fn continues(&self, broken: &Broken<'_>, next: &str, starts: bool) -> bool {
         let Broken { row, piece, starts: row_starts } = broken;
         let (piece, row_starts) = (*piece, *row_starts);
-        if starts || !goes_on(next) || row.text.len() + next.len() > MAX_LINE {
+        // A rule can only be the rest of a rule that a prefix stands before.
+        let rule_goes_on = is_rule(next) && row_starts && row.text.ends_with(&next[..1]);
+        if starts || !(goes_on(next) || rule_goes_on) || row.text.len() + next.len() > MAX_LINE {
             return false;
         }
         // A blank at the break may have been trimmed away.
