@@ -11,6 +11,7 @@ mod class;
 mod decode;
 mod line;
 mod naming;
+pub mod render;
 mod report;
 mod scan;
 mod segment;

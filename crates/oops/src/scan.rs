@@ -235,7 +235,7 @@ impl Scanner {
                 self.drop_before(region.start);
                 return;
             }
-            self.from = region.start + 1;
+            self.from = region.at + 1;
             self.claimed.extend(segment::inner(&region, &self.lines, search));
             out.push(self.report(&region, system));
             self.found += 1;

@@ -3,9 +3,14 @@
 //! A report starts at a header line and is made of the following lines of
 //! the same caller; a later header ends what may be used for its name.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 use crate::line::{Context, Line};
+use crate::naming::pattern::compile;
 use crate::naming::{self, Compiled};
 use crate::system::System;
 
@@ -20,6 +25,9 @@ const BEYOND: usize = 1500;
 /// A message that may stand inside a report belongs to it this far.
 const INNER: usize = 250;
 
+/// A report that begins before its header does so within so many lines.
+const SINCE: usize = 40;
+
 /// A report is over when so many lines tell nothing.
 const SILENT: usize = 25;
 
@@ -32,8 +40,10 @@ const ESTABLISHED: usize = 22;
 pub(crate) struct Region {
     pub(crate) header: &'static Compiled,
     /// The header line, as an index into the lines.
+    pub(crate) at: usize,
+    /// The report's first line, as an index into the lines.
     pub(crate) start: usize,
-    /// Lines of the report's caller: indices into the lines, header first.
+    /// Lines of the report's caller: indices into the lines.
     pub(crate) lines: Vec<usize>,
     /// How many of `lines` come before the next report of any caller.
     pub(crate) own: usize,
@@ -95,11 +105,20 @@ fn region(
     header: &'static Compiled,
     search: Search,
 ) -> Region {
+    let at = start;
+    let start = match header.header.since {
+        Some(since) => (start.saturating_sub(SINCE)..start)
+            .rev()
+            .find(|at| lines[*at].text.starts_with(since))
+            .unwrap_or(start),
+        None => start,
+    };
     let context = lines[start].context;
     let source = lines[start].source;
     let established = if lines[start].text.contains("KMSAN") { 16 } else { ESTABLISHED };
     let mut region = Region {
         header,
+        at,
         start,
         lines: Vec::new(),
         own: 0,
@@ -120,7 +139,7 @@ fn region(
             break;
         }
         // other systems do not go on after a panic
-        let other = index > start
+        let other = index > at
             && search.system.is_none()
             && (ended.is_none() || own.is_none())
             && ends(lines, index, search);
@@ -158,7 +177,7 @@ fn region(
         if muted || unreliable(text) {
             continue;
         }
-        region.text.push_str(text);
+        region.text.push_str(&mended(text));
         // Zircon's debug log breaks a long message into pieces
         let broken = search.system.is_some_and(|system| system.line_bytes == Some(text.len()));
         if !broken {
@@ -200,6 +219,14 @@ fn tells(line: &str) -> bool {
             let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
             word.len() >= 8 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
         })
+}
+
+/// A symbol whose underscore a transcriber took for a blank.
+fn mended(text: &str) -> Cow<'_, str> {
+    static BROKEN: LazyLock<Regex> = LazyLock::new(|| {
+        compile(r"(>\] +)([a-z][a-z0-9_]*) ([a-z][a-z0-9_]*\+0x[0-9a-f]+/)")
+    });
+    BROKEN.replace(text, "${1}${2}_${3}")
 }
 
 /// Does another report, or a message with a stack of its own, begin here?

@@ -108,6 +108,11 @@ fn function(naming: &Naming, findings: &Findings, report: &Report) -> Option<Str
             .or_else(traced)
             .or_else(|| naming.frame.clone()),
         Class::Panic | Class::SysRq | Class::RcuStall => naming.frame.clone().or_else(traced),
+        // a name that was damaged in transcription
+        _ if naming.frame.is_none() && naming.title.contains(" in corrupted") => {
+            let pointer = findings.pointer.as_ref().map(|frame| base(&frame.function));
+            pointer.filter(|name| !generic(name)).or_else(traced)
+        }
         _ => naming.frame.clone(),
     }
 }

@@ -23,9 +23,9 @@ pub(crate) fn read(text: &str) -> Option<Bytes> {
     for token in text.split_whitespace() {
         let marked = token.starts_with(['<', '(']);
         let digits = token.trim_matches(|c| matches!(c, '<' | '>' | '(' | ')'));
-        if !matches!(digits.len(), 2 | 4 | 8) || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        let Some(digits) = digits_of(digits) else {
             break;
-        }
+        };
         if unit == 0 {
             unit = digits.len() / 2;
         }
@@ -37,7 +37,7 @@ pub(crate) fn read(text: &str) -> Option<Bytes> {
         }
         // words are printed as numbers: the machine's order is little-endian
         // on every architecture whose words we disassemble
-        let value = u32::from_str_radix(digits, 16).ok()?;
+        let value = u32::from_str_radix(&digits, 16).ok()?;
         bytes.extend_from_slice(&value.to_le_bytes()[..unit]);
         if bytes.len() > 256 {
             break;
@@ -48,6 +48,21 @@ pub(crate) fn read(text: &str) -> Option<Bytes> {
         trap: trap?,
         unit,
     })
+}
+
+/// The digits of a token, letters that a transcriber took for digits set right.
+pub(super) fn digits_of(token: &str) -> Option<String> {
+    if !matches!(token.len(), 2 | 4 | 8) {
+        return None;
+    }
+    token
+        .chars()
+        .map(|char| match char {
+            'o' | 'O' => Some('0'),
+            'l' | 'I' => Some('1'),
+            char => char.is_ascii_hexdigit().then_some(char),
+        })
+        .collect()
 }
 
 /// The instruction set to disassemble with, if we can.

@@ -19,6 +19,10 @@ static OLD_CPU: LazyLock<Regex> = LazyLock::new(|| {
         r"Pid: ([0-9]+), comm: (.*?) (Not tainted|Tainted: [A-Z ]+?) +\(?([0-9]+\.[0-9]+[^ )]*)\)?(?: #[0-9]+ ?(.*))?",
     )
 });
+/// `bt` of crash.
+static DEBUGGER: LazyLock<Regex> = LazyLock::new(|| {
+    compile(r#"PID: ([0-9]+) +TASK: [0-9a-f]+ +CPU: ([0-9]+) +COMMAND: "([^"]*)""#)
+});
 /// The header lines of kinds that print their own.
 static BY_TASK: LazyLock<Regex> = LazyLock::new(|| {
     compile(r"(?:by task|task|caller is|, CPU#[0-9]+:) ([^ /]+|[^/]+)/([0-9]+)$")
@@ -59,6 +63,12 @@ pub(crate) fn read(line: &str, report: &mut Report) -> bool {
                 report.hardware.get_or_insert(hardware.to_owned());
             }
         }
+        return true;
+    }
+    if let Some(groups) = DEBUGGER.captures(line) {
+        report.pid = groups[1].parse().ok();
+        report.cpu = groups[2].parse().ok();
+        report.comm = Some(groups[3].to_owned());
         return true;
     }
     if let Some((_, name)) = line.split_once("Hardware name: ") {

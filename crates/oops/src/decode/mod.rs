@@ -22,9 +22,9 @@ use trace::Trace;
 
 /// A user-mode instruction pointer: code segment 0x33 or 0x23 (0x2b, 0x73).
 static USER_POINTER: LazyLock<Regex> =
-    LazyLock::new(|| compile(r"\bR?E?IP: (0033|0023|0073|002b):"));
+    LazyLock::new(|| compile(r"\bR?E?IP: (?:(0033|0023|0073|002b):|0000[0-7][0-9a-f]{11}\b)"));
 static POINTER: LazyLock<Regex> = LazyLock::new(|| {
-    compile(r"(?:^|[^A-Za-z])(?:RIP|EIP|IP|NIP|PC is at|pc :|epc :|ERA:)[: ].*?\b([a-zA-Z_.][a-zA-Z0-9_.]*(?: [a-z_][a-z0-9_]*)?\+0x[0-9a-f]+/ ?(?:0x)?[0-9a-f]+.*)")
+    compile(r"(?:^|[^A-Za-z])(?:RIP|EIP|IP|NIP|PC is at|pc :|epc :|ERA:|Krnl PSW)[: ].*?\b([a-zA-Z_.][a-zA-Z0-9_.]*(?: [a-z_][a-z0-9_]*)?\+(?:0x[0-9a-f]+/ ?(?:0x)?[0-9a-f]+.*|[0-9]+\]))")
 });
 
 /// What decoding found that naming wants as well.
@@ -44,6 +44,7 @@ pub(crate) fn decode(lines: &[&str], report: &mut Report) -> Findings {
     let mut in_user = false;
     let mut trace = Trace::default();
     let mut traces = 0;
+    let mut innermost = None;
     let mut modules: Option<String> = None;
     let mut code = None;
     let mut lines = lines.iter().peekable();
@@ -85,7 +86,7 @@ pub(crate) fn decode(lines: &[&str], report: &mut Report) -> Findings {
         }
         if let Some(groups) = USER_POINTER.captures(line) {
             in_user = true;
-            compat = &groups[1] == "0023" || &groups[1] == "0073";
+            compat = groups.get(1).is_some_and(|segment| matches!(segment.as_str(), "0023" | "0073"));
         }
         if let Some((_, bytes)) = line.split_once("Code: ") {
             if !in_user && code.is_none() && !line.contains("Krnl Code") {
@@ -109,6 +110,9 @@ pub(crate) fn decode(lines: &[&str], report: &mut Report) -> Findings {
         }
         if let Some(groups) = POINTER.captures(line) {
             if let Some(frame) = trace::parse(&groups[1]) {
+                if traces == 0 && !line.contains("[exception") {
+                    innermost.get_or_insert(frame.clone());
+                }
                 findings.pointer.get_or_insert(frame);
             }
         }
@@ -116,7 +120,7 @@ pub(crate) fn decode(lines: &[&str], report: &mut Report) -> Findings {
         if registers.read(line) {
             continue;
         }
-        if traces == 1 && trace.read(line) {
+        if traces <= 1 && trace.read_debugger(line) || traces == 1 && trace.read(line) {
             continue;
         }
     }
@@ -139,6 +143,15 @@ pub(crate) fn decode(lines: &[&str], report: &mut Report) -> Findings {
     }
     report.user = user::decode(&outside, compat);
     report.trace = trace.frames;
+    // what ran is the innermost frame, and not part of the printed trace
+    if let Some(frame) = innermost
+        && !report.trace.iter().find(|other| other.reliable).is_some_and(|other| {
+            other.function == frame.function && other.offset == frame.offset
+        })
+    {
+        let stack = report.trace.first().map_or("task", |other| other.stack);
+        report.trace.insert(0, Frame { stack, reliable: true, ..frame });
+    }
     if let Some(code) = code {
         let place = code::Trap::new(findings.pointer.as_ref(), &kernel);
         report.code = code::disassemble(&code, kernel.arch, &place);
@@ -153,6 +166,6 @@ fn is_code(line: &str) -> bool {
     tokens.peek().is_some()
         && tokens.all(|token| {
             let digits = token.trim_matches(|c| matches!(c, '<' | '>' | '(' | ')'));
-            matches!(digits.len(), 2 | 4 | 8) && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+            code::digits_of(digits).is_some()
         })
 }

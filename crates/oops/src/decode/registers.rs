@@ -19,7 +19,7 @@ pub(crate) struct Registers {
 
 static X86: LazyLock<Regex> = LazyLock::new(|| {
     re(
-        r"(?:^|\s)(R(?:[ABCD]X|[SD]I|[BS]P|[ 0]?[89]|1[0-5])|E(?:[ABCD]X|[SD]I|[BS]P|FLAGS)|CR[0-48]|DR[0-7]|ORIG_[RE]AX|[FG]S|knlGS|PKRU|[CDES]S): ?(?:[0-9a-f]{4}:)?<?([0-9a-f]{4,17})\b",
+        r"(?:^|\s)(R(?:[ABCD]X|[SD]I|[BS]P|[ 0]?[89]|1[0-5])|E(?:[ABCD]X|[SD]I|[BS]P|FLAGS)|RFLAGS|CR[0-48]|DR[0-7]|ORIG_[RE]AX|[FG]S|knlGS|PKRU|[CDES]S): ?(?:[0-9a-f]{4}:)?<?([0-9a-f]{4,17})\b",
     )
 });
 static X86_POINTER: LazyLock<Regex> =
@@ -113,6 +113,7 @@ impl Registers {
                 "fs" => "fs_base".to_owned(),
                 "gs" => "gs_base".to_owned(),
                 "knlgs" => "kernel_gs_base".to_owned(),
+                "rflags" => "eflags".to_owned(),
                 other => other.to_owned(),
             };
             if name.starts_with('r') && name != "r8" {

@@ -24,6 +24,12 @@ static ARM: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 static BARE: LazyLock<Regex> = LazyLock::new(|| compile(r"^ *\[<([0-9a-f]{8,16})>\] 0x[0-9a-f]+ *$"));
+/// `bt` of crash: the exception's place, or a frame.
+static DEBUGGER: LazyLock<Regex> = LazyLock::new(|| {
+    compile(
+        r"\[exception RIP: ([a-zA-Z_][a-zA-Z0-9_. ]*)\+([0-9]+)\]|^ *#[0-9]+ \[[0-9a-f]+\] ([a-zA-Z_][a-zA-Z0-9_. ]*?) at ([0-9a-f]+)(?: \[([^\]]+)\])?",
+    )
+});
 static MARK: LazyLock<Regex> = LazyLock::new(|| compile(r"<(/?)([A-Z#][A-Z0-9]*)>"));
 
 /// A trace being read.
@@ -70,6 +76,32 @@ impl Trace {
         }
         let read = self.frame(rest);
         marked || read
+    }
+
+    /// Take a line of a debugger's backtrace; was it one?
+    pub(crate) fn read_debugger(&mut self, line: &str) -> bool {
+        let Some(groups) = DEBUGGER.captures(line) else {
+            return false;
+        };
+        // what comes above the exception handled it
+        if let Some(pointer) = groups.get(1) {
+            self.frames.clear();
+            self.push(Frame {
+                function: pointer.as_str().replace(' ', "_"),
+                offset: groups[2].parse().ok(),
+                reliable: true,
+                ..Frame::default()
+            });
+        } else if self.frames.len() < LONGEST {
+            self.push(Frame {
+                function: groups[3].replace(' ', "_"),
+                address: number(&groups[4]),
+                module: groups.get(5).map(|module| module.as_str().to_owned()),
+                reliable: true,
+                ..Frame::default()
+            });
+        }
+        true
     }
 
     fn frame(&mut self, line: &str) -> bool {

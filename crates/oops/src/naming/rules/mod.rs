@@ -166,6 +166,8 @@ pub(crate) struct Header {
     pub(crate) rules: &'static [Rule],
     /// The text may stand inside a report of another kind.
     pub(crate) inner: bool,
+    /// The report begins some lines earlier, with this text.
+    pub(crate) since: Option<&'static str>,
 }
 
 impl Header {
@@ -175,10 +177,15 @@ impl Header {
             except: &[],
             rules,
             inner: false,
+            since: None,
         }
     }
     pub(crate) const fn except(mut self, except: &'static [&'static str]) -> Header {
         self.except = except;
+        self
+    }
+    pub(crate) const fn since(mut self, text: &'static str) -> Header {
+        self.since = Some(text);
         self
     }
     pub(crate) const fn inner(mut self) -> Header {

@@ -5,6 +5,9 @@ use super::Step::{Line, Stack};
 use super::{Frame, Header, POINTER_TRACE, Rule, TRACE};
 use crate::class::Class;
 
+const EXCEPTION: Frame =
+    Frame::new(&[Line(r"exception RIP: ([a-zA-Z_][a-zA-Z0-9_]*)\+")]).foreign();
+
 pub(super) const HEADERS: &[Header] = &[
     Header::new(
         "hard LOCKUP",
@@ -57,6 +60,20 @@ pub(super) const HEADERS: &[Header] = &[
             .at(POINTER_TRACE)],
     )
     .inner(),
+    // `bt` of a debugger, pasted
+    Header::new(
+        "[exception RIP:",
+        &[
+            Rule::new(r"PID: [0-9]+ +TASK: ", "Page fault in {F}", Class::PageFault)
+                .whole(r"(?:page_fault(?:.*\n)+?.*exception RIP)")
+                .at(EXCEPTION)
+                .no_stack(),
+            Rule::new(r"PID: [0-9]+ +TASK: |exception RIP", "Exception in {F}", Class::Trap)
+                .at(EXCEPTION)
+                .no_stack(),
+        ],
+    )
+    .since("PID: "),
     // s390
     Header::new(
         " ilc:",
