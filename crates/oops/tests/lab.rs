@@ -30,7 +30,7 @@ fn every_log_names_its_scenario() {
             ("overflow", &[Class::Panic], &["crashme_run"]),
             ("shm", &[Class::Warning, Class::KernelBug], &["__shm_close", "shm_close"]),
             ("uaf", &[Class::GeneralProtection, Class::PageFault, Class::NullPointer], &["crashme_run", "crashme_init"]),
-            ("deadlock", &[Class::HungTask], &["crashme_sleeper", "crashme_run"]),
+            ("deadlock", &[Class::HungTask], &["crashme_sleeper", "crashme_ab", "crashme_ba", "crashme_run"]),
             ("softlockup", &[Class::SoftLockup], &["crashme_run"]),
             ("sysrq", &[Class::SysRq], &["sysrq_handle_crash"]),
         ] {
