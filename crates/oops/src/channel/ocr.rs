@@ -150,16 +150,22 @@ impl Signs {
         let names = self
             .names
             .into_iter()
-            .filter(|(_, spellings)| spellings.len() > 1)
             .filter_map(|(fold, spellings)| {
-                let (best, _) = spellings
-                    .into_iter()
-                    .max_by_key(|(word, n)| (known_parts(word), *n, word.clone()))?;
-                Some((fold, best))
+                let rank = |(word, n): &(String, usize)| (*n, known_parts(word), word.clone());
+                let (best, count) = spellings.into_iter().max_by_key(rank)?;
+                Some((fold, Name { spelling: best, sure: count > 1 }))
             })
             .collect();
         Mender { names }
     }
+}
+
+/// A name as the capture spells it most often.
+#[derive(Clone, Debug)]
+struct Name {
+    spelling: String,
+    /// Spelled so more than once: not to be touched.
+    sure: bool,
 }
 
 /// Is there something in the row that only misreading explains?
@@ -220,8 +226,8 @@ fn known_parts(name: &str) -> usize {
 /// Mends the rows of one capture.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Mender {
-    /// The best spelling of names that occur in several.
-    names: HashMap<String, String>,
+    /// The best spelling of the capture's names, by fold.
+    names: HashMap<String, Name>,
 }
 
 impl Mender {
@@ -269,17 +275,22 @@ impl Mender {
         if REPORT_WORDS.words.contains(word) {
             return word.to_owned();
         }
-        let word = self.names.get(&folded(word)).map_or(word, String::as_str);
-        word.split('_')
-            .map(|part| match part.len() > 2 {
-                true => {
-                    SYMBOL_WORDS.repair(part).map_or_else(|| by_neighbours(part), str::to_owned)
-                }
-                false => part.to_owned(),
-            })
-            .collect::<Vec<_>>()
-            .join("_")
+        let name = self.names.get(&folded(word));
+        if let Some(name) = name.filter(|name| name.sure) {
+            return name.spelling.clone();
+        }
+        let word = name.map_or(word, |name| &name.spelling);
+        word.split('_').map(mend_part).collect::<Vec<_>>().join("_")
     }
+}
+
+/// A part of a name as the vocabulary has it. Short words are alike too often
+/// to be believed, but for those with a digit.
+fn mend_part(part: &str) -> String {
+    let known = SYMBOL_WORDS
+        .repair(part)
+        .filter(|known| known.len() > 3 || known.bytes().any(|b| b.is_ascii_digit()));
+    known.map_or_else(|| by_neighbours(part), str::to_owned)
 }
 
 /// A part of a name with letters among digits and digits among letters put

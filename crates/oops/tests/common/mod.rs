@@ -1,7 +1,8 @@
 //! Logs to test with, and the re-wrapper that puts them into other captures.
 //! It is written apart from the reader: nothing of the crate is used here.
 
-#![allow(dead_code)]
+// Each test uses a part of it.
+#![allow(dead_code, unreachable_pub)]
 
 pub mod containers;
 pub mod forms;
