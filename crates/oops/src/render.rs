@@ -58,11 +58,7 @@ pub fn line(report: &Report) -> String {
 }
 
 fn painted(text: &str, style: Style, show: Show) -> String {
-    if show.colour {
-        format!("{style}{text}{style:#}")
-    } else {
-        text.to_owned()
-    }
+    if show.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
 }
 
 fn full(out: &mut String, report: &Report, show: Show) -> fmt::Result {

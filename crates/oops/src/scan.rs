@@ -158,7 +158,8 @@ impl Scanner {
             rest = later;
             if self.pending.len() >= BLOCK {
                 let end = memchr::memrchr(b'\n', &self.pending).map(|at| at + 1);
-                let end = end.or((self.pending.len() >= LONGEST_LINE).then_some(self.pending.len()));
+                let end =
+                    end.or((self.pending.len() >= LONGEST_LINE).then_some(self.pending.len()));
                 if let Some(end) = end {
                     let after = self.pending.split_off(end);
                     let block = std::mem::replace(&mut self.pending, after);
@@ -226,10 +227,7 @@ impl Scanner {
     fn settle(&mut self, all: bool, out: &mut Vec<Report>) {
         self.lines.retain(|line| line.kind == LineKind::Kernel);
         let system = System::of(&self.lines);
-        let search = Search {
-            system,
-            all: self.options.style == TitleStyle::Plain,
-        };
+        let search = Search { system, all: self.options.style == TitleStyle::Plain };
         while let Some(region) = segment::next(&self.lines, self.from, &self.claimed, search) {
             if !all && region.start + SETTLED > self.lines.len() {
                 self.drop_before(region.start);

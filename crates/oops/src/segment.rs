@@ -45,8 +45,10 @@ pub(crate) struct Region {
     pub(crate) start: usize,
     /// Lines of the report's caller: indices into the lines.
     pub(crate) lines: Vec<usize>,
-    /// How many of `lines` come before the next report of any caller.
+    /// How many of `lines` are the report.
     pub(crate) own: usize,
+    /// How many of `lines` come before the caller's next report.
+    pub(crate) reach: usize,
     /// The report's lines with unreliable frames left out.
     pub(crate) text: String,
     /// Bytes of `text` that come before the next report.
@@ -78,8 +80,9 @@ pub(crate) fn next(
 
 /// The lines inside a report at which no report of their own starts.
 pub(crate) fn inner(region: &Region, lines: &[Line<'_>], search: Search) -> Vec<usize> {
-    let own = region.lines.get(1..region.own).unwrap_or(&[]);
-    own.iter()
+    let after = region.lines.get(1..region.reach).unwrap_or(&[]);
+    after
+        .iter()
         .take(INNER)
         .copied()
         .filter(|at| {
@@ -99,12 +102,7 @@ fn starts(lines: &[Line<'_>], index: usize, search: Search) -> Option<&'static C
     (!replayed).then_some(header)
 }
 
-fn region(
-    lines: &[Line<'_>],
-    start: usize,
-    header: &'static Compiled,
-    search: Search,
-) -> Region {
+fn region(lines: &[Line<'_>], start: usize, header: &'static Compiled, search: Search) -> Region {
     let at = start;
     let start = match header.header.since {
         Some(since) => (start.saturating_sub(SINCE)..start)
@@ -122,6 +120,7 @@ fn region(
         start,
         lines: Vec::new(),
         own: 0,
+        reach: 0,
         text: String::new(),
         head: 0,
     };
@@ -187,7 +186,8 @@ fn region(
     if ended.is_none() || context.is_caller() {
         region.head = region.text.len();
     }
-    region.own = trim(&region.lines, own.unwrap_or(region.lines.len()), lines);
+    region.reach = own.unwrap_or(region.lines.len());
+    region.own = trim(&region.lines, region.reach, lines);
     region
 }
 
@@ -207,11 +207,42 @@ fn trim(report: &[usize], own: usize, lines: &[Line<'_>]) -> usize {
 /// Is the line one that only reports have?
 fn tells(line: &str) -> bool {
     const WORDS: &[&str] = &[
-        "CPU: ", "Hardware name: ", "RIP", "EIP", "Code: ", "Call Trace", "Call trace", "Backtrace",
-        "Modules linked in", "---[ end", "Kernel panic", "Kernel Offset", "Rebooting in", "CR2: ",
-        "Tainted", "Allocated by", "Freed by", "=====", "<TASK>", "</TASK>", "<IRQ>", "</IRQ>",
-        "raw: ", "page dumped", "buggy address", "held by", ", at: ", "is trying to", "Memory state",
-        "last unloaded", "Stack:", "backtrace:", "bt#", " at ", "ddb", "goroutine",
+        "CPU: ",
+        "Hardware name: ",
+        "RIP",
+        "EIP",
+        "Code: ",
+        "Call Trace",
+        "Call trace",
+        "Backtrace",
+        "Modules linked in",
+        "---[ end",
+        "Kernel panic",
+        "Kernel Offset",
+        "Rebooting in",
+        "CR2: ",
+        "Tainted",
+        "Allocated by",
+        "Freed by",
+        "=====",
+        "<TASK>",
+        "</TASK>",
+        "<IRQ>",
+        "</IRQ>",
+        "raw: ",
+        "page dumped",
+        "buggy address",
+        "held by",
+        ", at: ",
+        "is trying to",
+        "Memory state",
+        "last unloaded",
+        "Stack:",
+        "backtrace:",
+        "bt#",
+        " at ",
+        "ddb",
+        "goroutine",
     ];
     naming::stack::is_frame(line)
         || WORDS.iter().any(|word| line.contains(word))
@@ -223,9 +254,8 @@ fn tells(line: &str) -> bool {
 
 /// A symbol whose underscore a transcriber took for a blank.
 fn mended(text: &str) -> Cow<'_, str> {
-    static BROKEN: LazyLock<Regex> = LazyLock::new(|| {
-        compile(r"(>\] +)([a-z][a-z0-9_]*) ([a-z][a-z0-9_]*\+0x[0-9a-f]+/)")
-    });
+    static BROKEN: LazyLock<Regex> =
+        LazyLock::new(|| compile(r"(>\] +)([a-z][a-z0-9_]*) ([a-z][a-z0-9_]*\+0x[0-9a-f]+/)"));
     BROKEN.replace(text, "${1}${2}_${3}")
 }
 

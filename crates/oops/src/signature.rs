@@ -44,13 +44,7 @@ pub(crate) fn of(report: &Report) -> Vec<Signature> {
             }
         }
     }
-    keys.into_iter()
-        .map(|(kind, key)| Signature {
-            sig_algo: SIG_ALGO,
-            kind,
-            key,
-        })
-        .collect()
+    keys.into_iter().map(|(kind, key)| Signature { sig_algo: SIG_ALGO, kind, key }).collect()
 }
 
 /// A function's name without what the compiler appended.

@@ -69,11 +69,7 @@ impl Report {
                     ..Frame::default()
                 });
             }
-            trace.push(Frame {
-                file: outer.file.clone(),
-                line: outer.line,
-                ..frame
-            });
+            trace.push(Frame { file: outer.file.clone(), line: outer.line, ..frame });
         }
         self.trace = trace;
     }

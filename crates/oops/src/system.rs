@@ -24,9 +24,6 @@ impl System {
 
     /// Signs of these systems' crashes in raw text.
     pub(crate) fn signs() -> impl Iterator<Item = &'static str> {
-        foreign::SYSTEMS
-            .iter()
-            .flat_map(|system| system.headers)
-            .map(|header| header.text)
+        foreign::SYSTEMS.iter().flat_map(|system| system.headers).map(|header| header.text)
     }
 }

@@ -33,10 +33,16 @@ pub(crate) fn plain(naming: &Naming, findings: &Findings, report: &Report) -> Na
         Class::ListCorruption => place("List corruption"),
         Class::Refcount => place("Reference count error"),
         Class::SysRq => place("Crash asked for by SysRq"),
-        Class::Lockdep if naming.title.starts_with("possible deadlock") => place("Possible deadlock"),
-        Class::Lockdep if naming.title.starts_with("inconsistent") => place("Inconsistent lock state"),
+        Class::Lockdep if naming.title.starts_with("possible deadlock") => {
+            place("Possible deadlock")
+        }
+        Class::Lockdep if naming.title.starts_with("inconsistent") => {
+            place("Inconsistent lock state")
+        }
         Class::MemoryLeak => place("Memory leak"),
-        Class::Warning if frame.is_some() && naming.title.starts_with("WARNING in ") => place("Warning"),
+        Class::Warning if frame.is_some() && naming.title.starts_with("WARNING in ") => {
+            place("Warning")
+        }
         Class::Panic => naming.title.replacen("kernel panic: ", "Panic: ", 1),
         _ => naming.title.clone(),
     };
@@ -52,11 +58,9 @@ pub(crate) fn plain(naming: &Naming, findings: &Findings, report: &Report) -> Na
 /// The class, once the whole report is known: some panics name their cause
 /// only in their message or their trace.
 pub(crate) fn class(naming: &Naming, report: &Report) -> Class {
-    let sysrq = report
-        .trace
-        .iter()
-        .any(|frame| frame.function == "sysrq_handle_crash" && frame.reliable)
-        || naming.frame.as_deref() == Some("sysrq_handle_crash");
+    let sysrq =
+        report.trace.iter().any(|frame| frame.function == "sysrq_handle_crash" && frame.reliable)
+            || naming.frame.as_deref() == Some("sysrq_handle_crash");
     if sysrq && matches!(naming.class, Class::Panic | Class::NullPointer | Class::PageFault) {
         return Class::SysRq;
     }

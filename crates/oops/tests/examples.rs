@@ -8,9 +8,9 @@ use necropsy_oops::{Options, Report, TitleStyle, reports, type_of};
 const STYLE: Options = Options { style: TitleStyle::Syzkaller };
 
 fn corpus() -> Option<PathBuf> {
-    let root = std::env::var_os("NECROPSY_CORPORA").map(PathBuf::from).unwrap_or_else(|| {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpora")
-    });
+    let root = std::env::var_os("NECROPSY_CORPORA")
+        .map(PathBuf::from)
+        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpora"));
     let path = root.join("oops-examples");
     path.is_dir().then_some(path)
 }
@@ -108,7 +108,8 @@ fn judge(example: &Example, found: &[Report], score: &mut Score) {
     let mut right = score.count("title", first.title == title);
     right &= score.count("type", type_of(&first.title) == example.get("TYPE"));
     let alt = first.alt_titles.iter().map(String::as_str);
-    right &= score.count("alternative titles", alt.clone().collect::<BTreeSet<_>>() == example.all("ALT"));
+    right &= score
+        .count("alternative titles", alt.clone().collect::<BTreeSet<_>>() == example.all("ALT"));
     let same = !names(title, example.all("ALT")).is_disjoint(&names(&first.title, alt));
     score.count("same bug", same);
     if let Some(frame) = example.frame() {
@@ -178,6 +179,11 @@ fn found_again_from_the_start_and_not_from_the_end() {
         let start = first.start_line - 1;
         let rest: Vec<&[u8]> = example.log.split(|byte| *byte == b'\n').skip(start).collect();
         let again = reports(&rest.join(&b'\n'), &STYLE);
-        assert_eq!(again.first().map(|report| &report.title), Some(&first.title), "{}", example.name);
+        assert_eq!(
+            again.first().map(|report| &report.title),
+            Some(&first.title),
+            "{}",
+            example.name
+        );
     }
 }

@@ -29,15 +29,28 @@ fn every_log_names_its_scenario() {
             // the module sees that its object was overrun, and panics
             ("overflow", &[Class::Panic], &["crashme_run"]),
             ("shm", &[Class::Warning, Class::KernelBug], &["__shm_close", "shm_close"]),
-            ("uaf", &[Class::GeneralProtection, Class::PageFault, Class::NullPointer], &["crashme_run", "crashme_init"]),
-            ("deadlock", &[Class::HungTask], &["crashme_sleeper", "crashme_ab", "crashme_ba", "crashme_run"]),
+            (
+                "uaf",
+                &[Class::GeneralProtection, Class::PageFault, Class::NullPointer],
+                &["crashme_run", "crashme_init"],
+            ),
+            (
+                "deadlock",
+                &[Class::HungTask],
+                &["crashme_sleeper", "crashme_ab", "crashme_ba", "crashme_run"],
+            ),
             ("softlockup", &[Class::SoftLockup], &["crashme_run"]),
             ("sysrq", &[Class::SysRq], &["sysrq_handle_crash"]),
         ] {
             let Some(found) = read(&path.join(format!("{kernel}-{scenario}"))) else { continue };
             seen += 1;
             let first = found.first().unwrap_or_else(|| panic!("{kernel}-{scenario}: nothing"));
-            assert!(classes.contains(&first.class), "{kernel}-{scenario}: {:?} {}", first.class, first.title);
+            assert!(
+                classes.contains(&first.class),
+                "{kernel}-{scenario}: {:?} {}",
+                first.class,
+                first.title
+            );
             let frame = first.frame.as_deref().unwrap_or("");
             assert!(functions.contains(&frame), "{kernel}-{scenario}: {}", first.title);
             assert!(!first.corrupted, "{kernel}-{scenario}: {:?}", first.corrupted_why);

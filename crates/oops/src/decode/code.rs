@@ -43,11 +43,7 @@ pub(crate) fn read(text: &str) -> Option<Bytes> {
             break;
         }
     }
-    Some(Bytes {
-        bytes,
-        trap: trap?,
-        unit,
-    })
+    Some(Bytes { bytes, trap: trap?, unit })
 }
 
 /// The digits of a token, letters that a transcriber took for digits set right.
@@ -66,8 +62,13 @@ pub(super) fn digits_of(token: &str) -> Option<String> {
 }
 
 /// The instruction set to disassemble with, if we can.
-fn machine(arch: Arch) -> Option<disasm::Arch> {
+fn machine(arch: Arch, unit: usize) -> Option<disasm::Arch> {
     match arch {
+        Arch::Arm64 => Some(disasm::Arch::Aarch64),
+        // half words are Thumb code
+        Arch::Arm if unit == 2 => Some(disasm::Arch::Thumb),
+        Arch::Arm => Some(disasm::Arch::Arm),
+        Arch::Riscv => Some(disasm::Arch::Riscv64),
         Arch::X86_64 => Some(disasm::Arch::X86_64),
         Arch::I386 => Some(disasm::Arch::I386),
         _ => None,
@@ -92,9 +93,7 @@ impl Trap {
 
     /// What the listing calls the trap's address.
     fn base(&self) -> u64 {
-        self.address
-            .or(self.function.as_ref().map(|(_, offset)| *offset))
-            .unwrap_or(0)
+        self.address.or(self.function.as_ref().map(|(_, offset)| *offset)).unwrap_or(0)
     }
 
     /// The name of an address near the trap.
@@ -109,22 +108,18 @@ impl Trap {
 /// Disassemble, so that an instruction begins at the trap.
 pub(crate) fn disassemble(code: &Bytes, arch: Option<Arch>, place: &Trap) -> Vec<Code> {
     let start = place.base().wrapping_sub(code.trap as u64);
-    let Some(machine) = arch.and_then(machine) else {
+    let Some(machine) = arch.and_then(|arch| machine(arch, code.unit)) else {
         return words(code, start);
     };
     let trap = start.wrapping_add(code.trap as u64);
     // where an instruction begins before the trap is unknown: try until one
     // begins at it, and none before it is invalid
     let listing = (0..code.trap.min(16)).find_map(|cut| {
-        let listing = disasm::decode_all(
-            machine,
-            code.bytes.get(cut..)?,
-            start.wrapping_add(cut as u64),
+        let listing =
+            disasm::decode_all(machine, code.bytes.get(cut..)?, start.wrapping_add(cut as u64));
+        let clean = listing.iter().take_while(|instruction| instruction.address != trap).all(
+            |instruction| instruction.valid && instruction.end() <= trap || pointer_wraps(start),
         );
-        let clean = listing
-            .iter()
-            .take_while(|instruction| instruction.address != trap)
-            .all(|instruction| instruction.valid && instruction.end() <= trap || pointer_wraps(start));
         (clean && listing.iter().any(|instruction| instruction.address == trap)).then_some(listing)
     });
     let listing = listing.unwrap_or_else(|| {
@@ -181,7 +176,7 @@ pub(crate) fn cause(
     registers: &Registers,
     place: &Trap,
 ) -> Option<String> {
-    let machine = machine(arch?)?;
+    let machine = machine(arch?, code.unit)?;
     let pointer = place.base();
     let bytes = code.bytes.get(code.trap..)?;
     let instruction = disasm::decode(machine, bytes, pointer)?;
@@ -220,11 +215,8 @@ pub(crate) fn cause(
                 meaning => format!("{address:#x} ({meaning})"),
             },
         };
-        let sources = if sources.is_empty() {
-            String::new()
-        } else {
-            format!("{}: ", sources.join(", "))
-        };
+        let sources =
+            if sources.is_empty() { String::new() } else { format!("{}: ", sources.join(", ")) };
         return Some(format!("{text}: {sources}{access} at {place}"));
     }
     Some(text)

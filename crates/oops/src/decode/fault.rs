@@ -13,9 +13,11 @@ static OOPS: LazyLock<Regex> = LazyLock::new(|| {
         r"(?:Oops|general protection fault[^:]*|invalid opcode|divide error|divide_error|stack segment|int3|double fault): (?:Oops: )?([0-9a-f]{4,8}) (?:ilc:[0-9] ?)?\[#",
     )
 });
-static OOPS_BROKEN: LazyLock<Regex> = LazyLock::new(|| compile(r"Oops: (?:Oops: )?([0-9a-f]{4})\b"));
-static ARM_ERROR: LazyLock<Regex> =
-    LazyLock::new(|| compile(r"(?:Internal error: .*: |Unhandled fault: .*\(0x)([0-9a-f]{1,16})\)?"));
+static OOPS_BROKEN: LazyLock<Regex> =
+    LazyLock::new(|| compile(r"Oops: (?:Oops: )?([0-9a-f]{4})\b"));
+static ARM_ERROR: LazyLock<Regex> = LazyLock::new(|| {
+    compile(r"(?:Internal error: .*: |Unhandled fault: .*\(0x)([0-9a-f]{1,16})\)?")
+});
 static ESR: LazyLock<Regex> = LazyLock::new(|| compile(r"\bESR = 0x([0-9a-f]+)"));
 static DSISR: LazyLock<Regex> = LazyLock::new(|| compile(r"DSISR: ([0-9a-f]{8})"));
 static CAUSE: LazyLock<Regex> = LazyLock::new(|| compile(r"cause: ([0-9a-f]{16})"));
@@ -86,13 +88,7 @@ pub(crate) fn error_code(line: &str, arch: Option<Arch>) -> Option<(ErrorCode, O
     if line.contains("ilc:") {
         return Some((s390(value), None));
     }
-    Some((
-        ErrorCode {
-            value,
-            meaning: "none for this exception".into(),
-        },
-        None,
-    ))
+    Some((ErrorCode { value, meaning: "none for this exception".into() }, None))
 }
 
 /// Bits of the x86 page-fault error code (`arch/x86/include/asm/trap_pf.h`).
@@ -108,12 +104,7 @@ fn x86_page_fault(value: u64) -> (ErrorCode, Option<Access>) {
     let mut words = vec![
         if bit(2) { "user" } else { "supervisor" }.to_owned(),
         access.word().to_owned(),
-        if bit(0) {
-            "permissions violation"
-        } else {
-            "page not present"
-        }
-        .to_owned(),
+        if bit(0) { "permissions violation" } else { "page not present" }.to_owned(),
     ];
     for (at, name) in [
         (3, "reserved bit set in the page table"),
@@ -126,13 +117,7 @@ fn x86_page_fault(value: u64) -> (ErrorCode, Option<Access>) {
             words.push(name.to_owned());
         }
     }
-    (
-        ErrorCode {
-            value,
-            meaning: words.join(", "),
-        },
-        Some(access),
-    )
+    (ErrorCode { value, meaning: words.join(", ") }, Some(access))
 }
 
 /// The selector error code of #GP and #SS.
@@ -225,10 +210,7 @@ fn arm(value: u64) -> (ErrorCode, Option<Access>) {
     };
     let access = if write { Access::Write } else { Access::Read };
     (
-        ErrorCode {
-            value,
-            meaning: format!("{what}, {}", access.word()),
-        },
+        ErrorCode { value, meaning: format!("{what}, {}", access.word()) },
         (value & !0xfff == 0 && value != 0).then_some(access),
     )
 }
@@ -248,19 +230,9 @@ fn powerpc(value: u64) -> (ErrorCode, Option<Access>) {
             words.push(name);
         }
     }
-    let access = if value & 0x0200_0000 != 0 {
-        Access::Write
-    } else {
-        Access::Read
-    };
+    let access = if value & 0x0200_0000 != 0 { Access::Write } else { Access::Read };
     words.push(access.word());
-    (
-        ErrorCode {
-            value,
-            meaning: words.join(", "),
-        },
-        Some(access),
-    )
+    (ErrorCode { value, meaning: words.join(", ") }, Some(access))
 }
 
 /// Exception causes of RISC-V (privileged specification, scause).
@@ -280,13 +252,7 @@ fn riscv(value: u64) -> (ErrorCode, Option<Access>) {
         15 => ("store page fault", Some(Access::Write)),
         _ => ("other cause", None),
     };
-    (
-        ErrorCode {
-            value,
-            meaning: meaning.into(),
-        },
-        access,
-    )
+    (ErrorCode { value, meaning: meaning.into() }, access)
 }
 
 /// Program interruption codes of s390 (Principles of Operation).
@@ -308,10 +274,7 @@ fn s390(value: u64) -> ErrorCode {
         0x3d => "secure storage access",
         _ => "other",
     };
-    ErrorCode {
-        value,
-        meaning: format!("program interruption: {meaning}"),
-    }
+    ErrorCode { value, meaning: format!("program interruption: {meaning}") }
 }
 
 #[cfg(test)]

@@ -19,17 +19,23 @@ static OLD_CPU: LazyLock<Regex> = LazyLock::new(|| {
         r"Pid: ([0-9]+), comm: (.*?) (Not tainted|Tainted: [A-Z ]+?) +\(?([0-9]+\.[0-9]+[^ )]*)\)?(?: #[0-9]+ ?(.*))?",
     )
 });
+/// Hung tasks and lockdep name the kernel in a line of its own.
+static KERNEL: LazyLock<Regex> = LazyLock::new(|| {
+    compile(
+        r"^ +(Not tainted|Tainted: [A-Z ]+?) +([0-9]+\.[0-9]+[^ ]*) #|^([0-9]+\.[0-9]+[^ ]*) #[0-9]+ (?:.* )?(Not tainted|Tainted: [A-Z ]+)",
+    )
+});
 /// `bt` of crash.
 static DEBUGGER: LazyLock<Regex> = LazyLock::new(|| {
     compile(r#"PID: ([0-9]+) +TASK: [0-9a-f]+ +CPU: ([0-9]+) +COMMAND: "([^"]*)""#)
 });
 /// The header lines of kinds that print their own.
-static BY_TASK: LazyLock<Regex> = LazyLock::new(|| {
-    compile(r"(?:by task|task|caller is|, CPU#[0-9]+:) ([^ /]+|[^/]+)/([0-9]+)$")
-});
+static BY_TASK: LazyLock<Regex> =
+    LazyLock::new(|| compile(r"(?:by task|task|caller is|, CPU#[0-9]+:) ([^ /]+|[^/]+)/([0-9]+)$"));
 static HUNG: LazyLock<Regex> = LazyLock::new(|| compile(r"INFO: task (.+):([0-9]+) blocked"));
-static NUMBER: LazyLock<Regex> =
-    LazyLock::new(|| compile(r"^ *CPU:? ([0-9]+) *$|CPU#([0-9]+)|\bcpu ([0-9]+)\b|CPU: ([0-9]+) PID"));
+static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
+    compile(r"^ *CPU:? ([0-9]+) *$|CPU#([0-9]+)|\bcpu ([0-9]+)\b|CPU: ([0-9]+) PID")
+});
 static MODULE: LazyLock<Regex> =
     LazyLock::new(|| compile(r"^([a-zA-Z0-9_\-]+)(?:\(([A-Z+\-]+)\))?$"));
 
@@ -62,6 +68,16 @@ pub(crate) fn read(line: &str, report: &mut Report) -> bool {
             {
                 report.hardware.get_or_insert(hardware.to_owned());
             }
+        }
+        return true;
+    }
+    if report.release.is_none()
+        && let Some(groups) = KERNEL.captures(line)
+    {
+        let text = |one: usize, other: usize| groups.get(one).or(groups.get(other));
+        report.release = text(2, 3).map(|release| release.as_str().to_owned());
+        if let Some(flags) = text(1, 4).and_then(|flags| flags.as_str().strip_prefix("Tainted: ")) {
+            report.taint = taint::flags(flags);
         }
         return true;
     }

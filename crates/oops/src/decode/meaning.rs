@@ -77,12 +77,9 @@ pub(crate) struct Layout {
 impl Layout {
     /// From the base of the per-CPU area and the stack pointer.
     pub(crate) fn new(arch: Option<Arch>, gs_base: Option<u64>, sp: Option<u64>) -> Layout {
-        let kernel = |value: &u64| *value >= 0xffff_8000_0000_0000 && *value < 0xffff_fe00_0000_0000;
-        Layout {
-            arch,
-            direct: gs_base.filter(kernel),
-            stack: sp.filter(kernel),
-        }
+        let kernel =
+            |value: &u64| *value >= 0xffff_8000_0000_0000 && *value < 0xffff_fe00_0000_0000;
+        Layout { arch, direct: gs_base.filter(kernel), stack: sp.filter(kernel) }
     }
 
     fn x86_64(self, value: u64) -> &'static str {
@@ -127,9 +124,10 @@ pub(crate) fn of(value: u64, layout: Layout) -> String {
             None => format!("-{number}"),
         };
     }
-    if let Some((poison, name)) = poisons.iter().find(|(poison, _)| {
-        wide && *poison > 0xffff_ffff && value.abs_diff(*poison) < 0x1000
-    }) {
+    if let Some((poison, name)) = poisons
+        .iter()
+        .find(|(poison, _)| wide && *poison > 0xffff_ffff && value.abs_diff(*poison) < 0x1000)
+    {
         let sign = if value > *poison { '+' } else { '-' };
         return format!("{name} {sign} {:#x}", value.abs_diff(*poison));
     }

@@ -25,8 +25,7 @@ static X86: LazyLock<Regex> = LazyLock::new(|| {
 static X86_POINTER: LazyLock<Regex> =
     LazyLock::new(|| re(r"\bR?E?IP: (?:[0-9a-f]{4}:)?\[?<?(?:0x)?([0-9a-f]{6,16})>?\]?"));
 static ARM64: LazyLock<Regex> = LazyLock::new(|| re(r"\b(x[0-9]{1,2}|sp) ?: ([0-9a-f]{16})\b"));
-static ARM: LazyLock<Regex> =
-    LazyLock::new(|| re(r"\b(r[0-9]{1,2}|sp|ip|fp) ?: ([0-9a-f]{8})\b"));
+static ARM: LazyLock<Regex> = LazyLock::new(|| re(r"\b(r[0-9]{1,2}|sp|ip|fp) ?: ([0-9a-f]{8})\b"));
 static ARM_POINTER: LazyLock<Regex> =
     LazyLock::new(|| re(r"\b(pc|lr) : \[<([0-9a-f]{8})>\](?:.*psr: ([0-9a-f]{8}))?"));
 static RISCV: LazyLock<Regex> = LazyLock::new(|| {
@@ -35,7 +34,9 @@ static RISCV: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 static LOONGARCH: LazyLock<Regex> = LazyLock::new(|| {
-    re(r"(?:^|\s)(pc|ra|tp|sp|a[0-7]|t[0-8]|u0|s[0-9]|CRMD|PRMD|EUEN|ECFG|ESTAT|BADV|BadVA)[ :]+([0-9a-f]{8,16})\b")
+    re(
+        r"(?:^|\s)(pc|ra|tp|sp|a[0-7]|t[0-8]|u0|s[0-9]|CRMD|PRMD|EUEN|ECFG|ESTAT|BADV|BadVA)[ :]+([0-9a-f]{8,16})\b",
+    )
 });
 static ROW: LazyLock<Regex> =
     LazyLock::new(|| re(r"(Krnl GPRS:|GPR[0-9]{2}:|\$ ?[0-9 ]{1,2} ?:)((?: +[0-9a-f]{8,16})+)"));

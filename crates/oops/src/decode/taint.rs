@@ -33,23 +33,12 @@ pub(crate) fn flag(letter: char) -> Option<Taint> {
     }
     let known = FLAGS.iter().find(|(known, ..)| *known == letter);
     Some(match known {
-        Some((letter, bit, meaning)) => Taint {
-            letter: *letter,
-            bit: *bit,
-            meaning,
-        },
-        None => Taint {
-            letter,
-            bit: None,
-            meaning: "flag of a distribution",
-        },
+        Some((letter, bit, meaning)) => Taint { letter: *letter, bit: *bit, meaning },
+        None => Taint { letter, bit: None, meaning: "flag of a distribution" },
     })
 }
 
 /// All flags of a `Tainted:` text.
 pub(crate) fn flags(text: &str) -> Vec<Taint> {
-    text.chars()
-        .filter(char::is_ascii_uppercase)
-        .filter_map(flag)
-        .collect()
+    text.chars().filter(char::is_ascii_uppercase).filter_map(flag).collect()
 }

@@ -23,7 +23,8 @@ static ARM: LazyLock<Regex> = LazyLock::new(|| {
         r"^ *(?:\[<([0-9a-f]{8})>\] )?\(?([a-zA-Z_][a-zA-Z0-9_.]*)(?: \[([a-zA-Z0-9_\-]+)\])?\)? from (?:\[<([0-9a-f]{8})>\] )?\(?([a-zA-Z_][a-zA-Z0-9_.]*)\+0x([0-9a-f]+)/0x([0-9a-f]+)(?: \[([a-zA-Z0-9_\-]+)\])?\)?",
     )
 });
-static BARE: LazyLock<Regex> = LazyLock::new(|| compile(r"^ *\[<([0-9a-f]{8,16})>\] 0x[0-9a-f]+ *$"));
+static BARE: LazyLock<Regex> =
+    LazyLock::new(|| compile(r"^ *\[<([0-9a-f]{8,16})>\] 0x[0-9a-f]+ *$"));
 /// `bt` of crash: the exception's place, or a frame.
 static DEBUGGER: LazyLock<Regex> = LazyLock::new(|| {
     compile(
@@ -42,11 +43,7 @@ pub(crate) struct Trace {
 
 impl Default for Trace {
     fn default() -> Trace {
-        Trace {
-            frames: Vec::new(),
-            stack: "task",
-            arm: false,
-        }
+        Trace { frames: Vec::new(), stack: "task", arm: false }
     }
 }
 
@@ -169,11 +166,8 @@ pub(crate) fn parse(line: &str) -> Option<Frame> {
     let groups = FRAME.captures(line)?;
     let function = groups[5].trim();
     // a blank in a name is an underscore that a transcriber lost
-    let function = if function.contains(' ') {
-        function.replace(' ', "_")
-    } else {
-        function.to_owned()
-    };
+    let function =
+        if function.contains(' ') { function.replace(' ', "_") } else { function.to_owned() };
     let text = |index: usize| groups.get(index).map(|m| m.as_str());
     Some(Frame {
         function,

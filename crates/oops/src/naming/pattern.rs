@@ -46,10 +46,7 @@ pub(crate) fn compile(pattern: &str) -> Regex {
 /// Does a pattern compile?
 #[cfg(test)]
 pub(crate) fn check(pattern: &str) -> Result<(), regex::Error> {
-    RegexBuilder::new(&expand(pattern))
-        .multi_line(true)
-        .build()
-        .map(|_| ())
+    RegexBuilder::new(&expand(pattern)).multi_line(true).build().map(|_| ())
 }
 
 #[allow(clippy::unwrap_used, clippy::expect_used)]

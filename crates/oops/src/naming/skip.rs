@@ -32,12 +32,7 @@ impl Names {
                 (None, None) => parts.push(*pattern),
             }
         }
-        Names {
-            parts: AhoCorasick::new(parts).ok(),
-            begins,
-            ends,
-            whole,
-        }
+        Names { parts: AhoCorasick::new(parts).ok(), begins, ends, whole }
     }
 
     /// Does a function's name match one of the patterns?
@@ -94,10 +89,7 @@ pub(crate) fn is_generic(function: &str, more: &[&str]) -> bool {
 
 /// Does the function stand in a class that some rules add?
 pub(crate) fn in_class(function: &str, class: &str) -> bool {
-    TABLES
-        .classes
-        .get(class)
-        .is_some_and(|names| names.contains(function))
+    TABLES.classes.get(class).is_some_and(|names| names.contains(function))
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use super::pattern::compile;
 use super::rules::{Frame, Pick, Step};
 use super::skip;
 
-
 static START: LazyLock<Regex> = LazyLock::new(|| {
     compile(
         r"Call [Tt]race|Allocated:|Allocated by task [0-9]+:|Freed:|Freed by task [0-9]+:|(?:^ *|[^k] )backtrace(?: \(crc [0-9a-f]+\))?:|Backtrace:|Uninit was stored to memory at|status: [0-9a-f]{16} badaddr: [0-9a-f]{16} cause: [0-9a-f]{16}",
@@ -52,10 +51,7 @@ fn cached(pattern: &'static str) -> Regex {
         Ok(cache) => cache,
         Err(poisoned) => poisoned.into_inner(),
     };
-    cache
-        .entry(pattern)
-        .or_insert_with(|| compile(pattern))
-        .clone()
+    cache.entry(pattern).or_insert_with(|| compile(pattern)).clone()
 }
 
 /// The guilty function of a report that begins with `text`.
@@ -162,10 +158,7 @@ fn hung(found: &[String]) -> Option<String> {
     }) {
         return Some("synchronize_rcu".to_owned());
     }
-    found
-        .iter()
-        .find(|function| !skip::in_class(function, "hang"))
-        .cloned()
+    found.iter().find(|function| !skip::in_class(function, "hang")).cloned()
 }
 
 /// C++ and Rust names in their readable form, without Rust's hash.

@@ -11,7 +11,8 @@ pub fn type_of(title: &str) -> Option<&'static str> {
         let Some((kind, prefix)) = line.split_once(" | ") else {
             continue;
         };
-        if title.starts_with(prefix) && best.is_none_or(|(longest, _)| prefix.len() > longest.len()) {
+        if title.starts_with(prefix) && best.is_none_or(|(longest, _)| prefix.len() > longest.len())
+        {
             best = Some((prefix, kind));
         }
     }

@@ -7,8 +7,7 @@ use crate::class::Class;
 const BAD_ACCESS: &[&str] = &["bad-access in {F}"];
 
 /// The function named in the header line, else the call trace.
-const KASAN: Frame =
-    Frame::new(&[Line(r"BUG: KASAN: [a-z\- ]+ in @FUNC"), Line("@CT"), Stack]);
+const KASAN: Frame = Frame::new(&[Line(r"BUG: KASAN: [a-z\- ]+ in @FUNC"), Line("@CT"), Stack]);
 const KFENCE: Frame = Frame::new(&[Line(r"BUG: KFENCE: [a-z\- ]+ in @FUNC"), Stack, Stack]);
 const KMSAN: Frame = Frame::new(&[Line("BUG: KMSAN:"), Stack, Stack]);
 const LOCK_LINE: Frame = Frame::new(&[Line(r" at: (?:@PC +)?@FUNC")]);

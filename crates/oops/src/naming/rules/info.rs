@@ -5,15 +5,15 @@ use super::{Frame, Header, Pick, Rule, Step, TRACE};
 use crate::class::Class;
 
 const AT: Step = Line(r", at: (?:@PC +)?@FUNC");
-const ACQUIRE: Frame = Frame::new(&[
-    Line("is trying to acquire|just changed the state of lock"),
-    AT,
-]);
+const ACQUIRE: Frame =
+    Frame::new(&[Line("is trying to acquire|just changed the state of lock"), AT]);
 
 /// After the interrupt that noticed the stall: what it interrupted.
 const STALL: Frame = Frame::new(&[Line("apic_timer_interrupt"), Line("@RIP"), Stack])
     .or(&[
-        Line(r"apic_timer_interrupt|Exception stack|el1_(?:irq|interrupt|h_64_irq)|(?:el1h_64_irq)"),
+        Line(
+            r"apic_timer_interrupt|Exception stack|el1_(?:irq|interrupt|h_64_irq)|(?:el1h_64_irq)",
+        ),
         Stack,
     ])
     .pick(Pick::Stall);

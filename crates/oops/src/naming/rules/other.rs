@@ -56,23 +56,15 @@ pub(super) const FAULTS: &[Header] = &[
 pub(super) const REST: &[Header] = &[
     Header::new(
         "PANIC: double fault",
-        &[Rule::new(
-            r"PANIC: double fault",
-            "PANIC: double fault in {F}",
-            Class::DoubleFault,
-        )
-        .at(POINTER)],
+        &[Rule::new(r"PANIC: double fault", "PANIC: double fault in {F}", Class::DoubleFault)
+            .at(POINTER)],
     )
     .inner(),
     Header::new(
         "rust_kernel: panicked",
-        &[Rule::new(
-            r"rust_kernel: panicked",
-            "{1} in {F}",
-            Class::RustPanic,
-        )
-        .whole(r"rust_kernel: panicked at .*\n(.*)\n")
-        .at(TRACE.skip(&["rust-unwind"]))],
+        &[Rule::new(r"rust_kernel: panicked", "{1} in {F}", Class::RustPanic)
+            .whole(r"rust_kernel: panicked at .*\n(.*)\n")
+            .at(TRACE.skip(&["rust-unwind"]))],
     ),
     Header::new(
         "kernel BUG",
@@ -94,10 +86,7 @@ pub(super) const REST: &[Header] = &[
                 .at(POINTER_TRACE.skip(&["skb-wrap"])),
         ],
     ),
-    Header::new(
-        "Kernel BUG",
-        &[Rule::new(r"Kernel BUG (.*)", "kernel BUG {1}", Class::KernelBug)],
-    ),
+    Header::new("Kernel BUG", &[Rule::new(r"Kernel BUG (.*)", "kernel BUG {1}", Class::KernelBug)]),
     Header::new(
         "BUG kmalloc-",
         &[Rule::new(
@@ -108,38 +97,21 @@ pub(super) const REST: &[Header] = &[
     ),
     Header::new(
         "divide error:",
-        &[Rule::new(
-            r"divide error: ",
-            "divide error in {F}",
-            Class::DivideError,
-        )
-        .at(POINTER)],
+        &[Rule::new(r"divide error: ", "divide error in {F}", Class::DivideError).at(POINTER)],
     ),
     Header::new(
         "divide_error:",
-        &[Rule::new(
-            r"divide_error: ",
-            "divide error in {F}",
-            Class::DivideError,
-        )
-        .at(POINTER)],
+        &[Rule::new(r"divide_error: ", "divide error in {F}", Class::DivideError).at(POINTER)],
     ),
     Header::new(
         "invalid opcode:",
-        &[Rule::new(
-            r"invalid opcode: ",
-            "invalid opcode in {F}",
-            Class::InvalidOpcode,
-        )
-        .at(POINTER)],
+        &[Rule::new(r"invalid opcode: ", "invalid opcode in {F}", Class::InvalidOpcode)
+            .at(POINTER)],
     )
     .inner()
     .except(&[r"invalid opcode: ?(?:ip|rip):|trap invalid opcode"]),
-    Header::new(
-        "int3:",
-        &[Rule::new(r"int3: ", "int3 in {F}", Class::Trap).at(POINTER_TRACE)],
-    )
-    .except(&[r"[a-zA-Z0-9_]int3:|trap int3"]),
+    Header::new("int3:", &[Rule::new(r"int3: ", "int3 in {F}", Class::Trap).at(POINTER_TRACE)])
+        .except(&[r"[a-zA-Z0-9_]int3:|trap int3"]),
     Header::new(
         "UBSAN:",
         &[
@@ -163,12 +135,8 @@ pub(super) const REST: &[Header] = &[
     .except(&[r"[a-zA-Z0-9_]UBSAN:"]),
     Header::new(
         "Booting the kernel.",
-        &[Rule::new(
-            r"^Booting the kernel\.",
-            "unexpected kernel reboot",
-            Class::Reboot,
-        )
-        .no_stack()],
+        &[Rule::new(r"^Booting the kernel\.", "unexpected kernel reboot", Class::Reboot)
+            .no_stack()],
     )
     .except(&[r"[^\s].*Booting the kernel\."]),
     Header::new(
@@ -201,35 +169,21 @@ pub(super) const REST: &[Header] = &[
     ),
     Header::new(
         "Internal error:",
-        &[
-            Rule::new(
-                r"Internal error: ",
-                "Internal error in {F}",
-                Class::InternalError,
-            )
+        &[Rule::new(r"Internal error: ", "Internal error in {F}", Class::InternalError)
             .at(POINTER_TRACE)
-            .alt(BAD_ACCESS),
-        ],
+            .alt(BAD_ACCESS)],
     )
     .inner(),
     Header::new(
         "Unhandled fault:",
-        &[Rule::new(
-            r"Unhandled fault: ",
-            "Unhandled fault in {F}",
-            Class::InternalError,
-        )
-        .at(POINTER_TRACE)
-        .alt(BAD_ACCESS)],
+        &[Rule::new(r"Unhandled fault: ", "Unhandled fault in {F}", Class::InternalError)
+            .at(POINTER_TRACE)
+            .alt(BAD_ACCESS)],
     ),
     Header::new(
         "Alignment trap:",
-        &[Rule::new(
-            r"Alignment trap: ",
-            "Alignment trap in {F}",
-            Class::Alignment,
-        )
-        .at(POINTER_TRACE)],
+        &[Rule::new(r"Alignment trap: ", "Alignment trap in {F}", Class::Alignment)
+            .at(POINTER_TRACE)],
     ),
     Header::new(
         "trusty: panic",
@@ -246,22 +200,11 @@ pub(super) const REST: &[Header] = &[
     ),
     Header::new(
         "fatal error:",
-        &[Rule::new(
-            r"fatal error: ",
-            "go runtime error",
-            Class::UserProgram,
-        )
-        .no_stack()],
+        &[Rule::new(r"fatal error: ", "go runtime error", Class::UserProgram).no_stack()],
     )
     .except(&[r"ALSA|snd_|[Ss]ound"]),
-    Header::new(
-        "SYZFAIL:",
-        &[Rule::new(r"(SYZFAIL: .*)", "{1}", Class::UserProgram).no_stack()],
-    ),
-    Header::new(
-        "SYZFATAL:",
-        &[Rule::new(r"(SYZFATAL: .*)", "{1}", Class::UserProgram).no_stack()],
-    ),
+    Header::new("SYZFAIL:", &[Rule::new(r"(SYZFAIL: .*)", "{1}", Class::UserProgram).no_stack()]),
+    Header::new("SYZFATAL:", &[Rule::new(r"(SYZFATAL: .*)", "{1}", Class::UserProgram).no_stack()]),
     Header::new(
         "panic:",
         &[Rule::new(r"panic: (.*)", "panic: {1}", Class::UserProgram).no_stack()],
@@ -271,4 +214,3 @@ pub(super) const REST: &[Header] = &[
         r"evtlog_status: |ddb\.onpanic:|init: .*panic:|kernel\.panic",
     ]),
 ];
-

@@ -47,9 +47,7 @@ pub(super) const HEADERS: &[Header] = &[
             Rule::new(r"Oops: (?:Oops: )?[0-9a-f]{4,8} ", "Oops in {F}", Class::PageFault)
                 .at(POINTER_TRACE)
                 .corrupted(),
-            Rule::new(r"Oops: ", "Oops in {F}", Class::Trap)
-                .at(POINTER_TRACE)
-                .corrupted(),
+            Rule::new(r"Oops: ", "Oops in {F}", Class::Trap).at(POINTER_TRACE).corrupted(),
         ],
     )
     .inner()
@@ -97,12 +95,7 @@ pub(super) const HEADERS: &[Header] = &[
     ),
     Header::new(
         "Oops - ",
-        &[Rule::new(
-            r"Oops - ([a-z ]+) \[#",
-            "{1} in {F}",
-            Class::Trap,
-        )
-        .at(POINTER_TRACE)],
+        &[Rule::new(r"Oops - ([a-z ]+) \[#", "{1} in {F}", Class::Trap).at(POINTER_TRACE)],
     )
     .inner(),
 ];

@@ -8,10 +8,8 @@ const AT: Step = Line(r", at: (?:@PC +)?@FUNC");
 use super::Step;
 
 /// A lock line after the line that says what was attempted.
-const ACQUIRE: Frame = Frame::new(&[
-    Line("is trying to acquire lock|just changed the state of lock"),
-    AT,
-]);
+const ACQUIRE: Frame =
+    Frame::new(&[Line("is trying to acquire lock|just changed the state of lock"), AT]);
 
 pub(super) const HEADERS: &[Header] = &[Header::new(
     "WARNING:",
