@@ -204,6 +204,9 @@ impl<'k> Task<'k> {
         }
         let shapes = kernel.shapes();
         let target = kernel.target();
+        if self.stack()? == 0 {
+            return Err(Error::Missing { what: "stack of this task: it has exited".into() });
+        }
         let sp = self.get(&shapes.task.thread_sp)?;
         let frame = &shapes.inactive_frame;
         let mut regs = Regs::new();

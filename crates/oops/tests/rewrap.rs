@@ -23,7 +23,7 @@ fn first(reports: Vec<Report>) -> Option<Verdict> {
 }
 
 fn verdict(capture: &[u8], style: TitleStyle) -> Option<Verdict> {
-    first(reports(capture, &Options { style, ..Options::default() }))
+    first(reports(capture, &Options { style }))
 }
 
 /// Clean logs with the verdict on each as it was.
@@ -94,7 +94,7 @@ fn containers_keep_the_verdict() {
                 first(
                     unwrap(&named)
                         .iter()
-                        .flat_map(|s| reports(&s.text, &Options { style, ..Options::default() }))
+                        .flat_map(|s| reports(&s.text, &Options { style }))
                         .collect(),
                 )
             })

@@ -1,7 +1,7 @@
 //! One unwinder, honest frames: each says how it was found, and a trace says why it ended.
 //!
-//! ORC first (arch/x86/kernel/unwind_orc.c is the reference for its rules), then the frame
-//! pointer, then a scan for words that a call instruction could have left. A frame found by
+//! ORC first (arch/x86/kernel/unwind_orc.c is the reference for its rules), then the return address
+//! of a call of the function at hand, then the frame pointer, then a scan for words that a call instruction could have left. A frame found by
 //! scanning is a candidate, and is marked so.
 
 mod orc;
@@ -87,6 +87,8 @@ pub enum FoundBy {
     Registers,
     /// The kernel's ORC table.
     Orc,
+    /// The return address of a direct call of the inner function, searched on the stack.
+    Call,
     /// The frame pointer.
     FramePointer,
     /// A word on the stack that looks like a return address.
@@ -99,6 +101,7 @@ impl FoundBy {
         match self {
             FoundBy::Registers => "regs",
             FoundBy::Orc => "orc",
+            FoundBy::Call => "call",
             FoundBy::FramePointer => "fp",
             FoundBy::Scan => "scan",
         }
@@ -235,6 +238,7 @@ pub fn unwind(target: &Target, start: &Start, stacks: &[Stack]) -> Trace {
         };
         let next = next
             .filter(advances)
+            .or_else(|| scan::called_from(target, &frame, here))
             .or_else(|| scan::frame_pointer(target, &frame, here))
             .or_else(|| scan::scan(target, &frame, here));
         match next {

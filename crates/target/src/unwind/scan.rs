@@ -35,6 +35,34 @@ pub(super) fn frame_pointer(target: &Target, at: &Frame, stack: Option<&Stack>) 
     (follows_call(target, pc)).then(|| frame(pc, bp + 8, Some(next), FoundBy::FramePointer))
 }
 
+/// The first word above `sp` that a direct call of the function at hand would have left. Few
+/// functions lack unwind information (`STACK_FRAME_NON_STANDARD`: `__crash_kexec` is one), and
+/// this finds their callers for certain.
+pub(super) fn called_from(target: &Target, at: &Frame, stack: Option<&Stack>) -> Option<Frame> {
+    let stack = stack?;
+    let function = target.locate(at.lookup_pc())?.symbol.address;
+    let mut slot = at.sp.max(stack.start).next_multiple_of(8);
+    while slot + 8 <= stack.end {
+        if let Ok(word) = target.read_u64(slot)
+            && direct_call(target, word) == Some(function)
+        {
+            return Some(frame(word, slot, None, FoundBy::Call));
+        }
+        slot += 8;
+    }
+    None
+}
+
+/// Where the `call rel32` before `pc` leads, if there is one.
+fn direct_call(target: &Target, pc: u64) -> Option<u64> {
+    if !target.is_text(pc) {
+        return None;
+    }
+    let [opcode, a, b, c, d] = target.read_array::<5>(pc.wrapping_sub(5)).ok()?;
+    let offset = i32::from_le_bytes([a, b, c, d]);
+    (opcode == 0xe8).then(|| pc.wrapping_add_signed(offset.into()))
+}
+
 /// The next word above `sp` that follows a call instruction.
 pub(super) fn scan(target: &Target, at: &Frame, stack: Option<&Stack>) -> Option<Frame> {
     let stack = stack?;
