@@ -35,8 +35,10 @@ const SETTLED: usize = segment::LONGEST_LINES;
 /// Signs of a crash in raw text: headers, and what every oops holds, so that
 /// a misread header does not hide it.
 static SIGNS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
-    let more = ["+0x", "+Ox", "Call Trace", "Call trace", "[ cut here ]", "end trace"];
-    AhoCorasick::new(naming::needles().chain(more).chain(System::signs())).ok()
+    let oops = ["+0x", "+Ox", "Call Trace", "Call trace", "[ cut here ]", "end trace"];
+    // what the noise below has in common
+    let noise = ["stack smashing", "out of memory", "Killed process", "lowmemorykiller"];
+    AhoCorasick::new(naming::needles().chain(oops).chain(noise).chain(System::signs())).ok()
 });
 
 /// Noise that explains reports away: the test's own processes dying.
@@ -49,8 +51,6 @@ static NOISE: LazyLock<Option<regex::bytes::RegexSet>> = LazyLock::new(|| {
         r"panic: failed to start executor binary",
         r"panic: executor failed: pthread_create failed",
         r"panic: failed to create temp dir",
-        r"fatal error: unexpected signal during runtime execution",
-        r"signal SIGBUS: bus error",
         r"Out of memory: Kill(?:ed)? process .* \((?:syz-fuzzer|sshd|syz-execprog|syz-manager)\)",
         r"Killed process .* \((?:syz-fuzzer|sshd|syz-execprog)\)",
         r"lowmemorykiller: Killing '(?:syz-fuzzer|sshd)'",
@@ -203,8 +203,8 @@ impl Scanner {
             self.aftermath = AFTERMATH;
             self.panicked |= memchr::memmem::find(block, PANIC.as_bytes()).is_some();
         }
-        // noise is rare and its search is slow: only near a crash
-        if self.aftermath > 0 && !self.suppressed {
+        // its search is slow: only where there is a sign of anything
+        if sign && !self.suppressed {
             self.suppressed = NOISE.as_ref().is_some_and(|noise| noise.is_match(block));
         }
         if self.aftermath == 0 {

@@ -24,7 +24,9 @@ use trace::Trace;
 static USER_POINTER: LazyLock<Regex> =
     LazyLock::new(|| compile(r"\bR?E?IP: (?:(0033|0023|0073|002b):|0000[0-7][0-9a-f]{11}\b)"));
 static POINTER: LazyLock<Regex> = LazyLock::new(|| {
-    compile(r"(?:^|[^A-Za-z])(?:RIP|EIP|IP|NIP|PC is at|pc :|epc :|ERA:|Krnl PSW)[: ].*?\b([a-zA-Z_.][a-zA-Z0-9_.]*(?: [a-z_][a-z0-9_]*)?\+(?:0x[0-9a-f]+/ ?(?:0x)?[0-9a-f]+.*|[0-9]+\]))")
+    compile(
+        r"(?:^|[^A-Za-z])(?:RIP|EIP|IP|NIP|PC is at|pc :|epc :|ERA:|Krnl PSW)[: ].*?\b([a-zA-Z_.][a-zA-Z0-9_.]*(?: [a-z_][a-z0-9_]*)?\+(?:0x[0-9a-f]+/ ?(?:0x)?[0-9a-f]+.*|[0-9]+\]))",
+    )
 });
 
 /// What decoding found that naming wants as well.
@@ -73,10 +75,7 @@ pub(crate) fn decode(lines: &[&str], report: &mut Report) -> Findings {
         if report.address.is_none()
             && let Some(value) = fault::address(line)
         {
-            report.address = Some(Value {
-                value,
-                meaning: String::new(),
-            });
+            report.address = Some(Value { value, meaning: String::new() });
         }
         if report.error_code.as_ref().is_none_or(|code| code.value == 0)
             && let Some((code, access)) = fault::error_code(line, kernel.arch)
@@ -86,7 +85,8 @@ pub(crate) fn decode(lines: &[&str], report: &mut Report) -> Findings {
         }
         if let Some(groups) = USER_POINTER.captures(line) {
             in_user = true;
-            compat = groups.get(1).is_some_and(|segment| matches!(segment.as_str(), "0023" | "0073"));
+            compat =
+                groups.get(1).is_some_and(|segment| matches!(segment.as_str(), "0023" | "0073"));
         }
         if let Some((_, bytes)) = line.split_once("Code: ") {
             if !in_user && code.is_none() && !line.contains("Krnl Code") {
@@ -108,13 +108,13 @@ pub(crate) fn decode(lines: &[&str], report: &mut Report) -> Findings {
             in_user = false;
             continue;
         }
-        if let Some(groups) = POINTER.captures(line) {
-            if let Some(frame) = trace::parse(&groups[1]) {
-                if traces == 0 && !line.contains("[exception") {
-                    innermost.get_or_insert(frame.clone());
-                }
-                findings.pointer.get_or_insert(frame);
+        if let Some(groups) = POINTER.captures(line)
+            && let Some(frame) = trace::parse(&groups[1])
+        {
+            if traces == 0 && !line.contains("[exception") {
+                innermost.get_or_insert(frame.clone());
             }
+            findings.pointer.get_or_insert(frame);
         }
         let registers = if in_user { &mut outside } else { &mut kernel };
         if registers.read(line) {
@@ -145,9 +145,11 @@ pub(crate) fn decode(lines: &[&str], report: &mut Report) -> Findings {
     report.trace = trace.frames;
     // what ran is the innermost frame, and not part of the printed trace
     if let Some(frame) = innermost
-        && !report.trace.iter().find(|other| other.reliable).is_some_and(|other| {
-            other.function == frame.function && other.offset == frame.offset
-        })
+        && !report
+            .trace
+            .iter()
+            .find(|other| other.reliable)
+            .is_some_and(|other| other.function == frame.function && other.offset == frame.offset)
     {
         let stack = report.trace.first().map_or("task", |other| other.stack);
         report.trace.insert(0, Frame { stack, reliable: true, ..frame });

@@ -49,14 +49,7 @@ pub(crate) struct Frame {
 
 impl Frame {
     pub(crate) const fn new(steps: &'static [Step]) -> Frame {
-        Frame {
-            steps,
-            fallback: &[],
-            third: &[],
-            skip: &[],
-            foreign: false,
-            pick: Pick::First,
-        }
+        Frame { steps, fallback: &[], third: &[], skip: &[], foreign: false, pick: Pick::First }
     }
     pub(crate) const fn or(mut self, fallback: &'static [Step]) -> Frame {
         self.fallback = fallback;
@@ -91,8 +84,7 @@ pub(crate) const POINTER_TRACE: Frame =
 pub(crate) const POINTER: Frame = Frame::new(&[Line("@RIP")]);
 /// The place of a warning: the pointer, then the frames after it.
 pub(crate) const WARNED: Frame =
-    Frame::new(&[Line("@RIP|--- interrupt: [0-9a-f]+ at @FUNC"), Stack])
-        .or(&[Line("@CT"), Stack]);
+    Frame::new(&[Line("@RIP|--- interrupt: [0-9a-f]+ at @FUNC"), Stack]).or(&[Line("@CT"), Stack]);
 
 /// One kind of report.
 #[derive(Clone, Copy, Debug)]
@@ -172,13 +164,7 @@ pub(crate) struct Header {
 
 impl Header {
     pub(crate) const fn new(text: &'static str, rules: &'static [Rule]) -> Header {
-        Header {
-            text,
-            except: &[],
-            rules,
-            inner: false,
-            since: None,
-        }
+        Header { text, except: &[], rules, inner: false, since: None }
     }
     pub(crate) const fn except(mut self, except: &'static [&'static str]) -> Header {
         self.except = except;
@@ -195,14 +181,8 @@ impl Header {
 }
 
 /// All headers, in the order in which a line is tried against them.
-pub(crate) const HEADERS: &[&[Header]] = &[
-    bug::HEADERS,
-    warning::HEADERS,
-    info::HEADERS,
-    other::FAULTS,
-    panic::HEADERS,
-    other::REST,
-];
+pub(crate) const HEADERS: &[&[Header]] =
+    &[bug::HEADERS, warning::HEADERS, info::HEADERS, other::FAULTS, panic::HEADERS, other::REST];
 
 /// Headers of kinds the well-known style does not know.
 pub(crate) const PLAIN: &[Header] = plain::HEADERS;
