@@ -119,6 +119,12 @@ impl Ballot {
         }
     }
 
+    /// Counts a row whose prefixes a grammar knows, time included.
+    pub(super) fn known(&mut self) {
+        self.rows += 1;
+        self.stamped += 1;
+    }
+
     /// Cuts what all rows have in common down to what this row has of it.
     fn agree(&mut self, row: &str) {
         let end = row.char_indices().nth(WIDEST).map_or(row.len(), |(at, _)| at);

@@ -15,6 +15,10 @@ use crate::Context;
 /// Hosts whose names are kept in mind.
 const MAX_HOSTS: usize = 64;
 
+/// Rows of a large sample that are looked at: a run at its beginning, one in
+/// its middle, one at its end.
+const RUN: usize = 160;
+
 /// Rows a judgement needs before it replaces an earlier one.
 pub(super) const FEWEST_ROWS: usize = 4;
 
@@ -57,8 +61,10 @@ impl Form {
                 if let Some(mended) = ocr::mend_prefix(row) {
                     *row = mended.into();
                 }
-                let (_, at) = prefix::strip(row, &Customs::default());
-                signs.learn_names(&row[at..]);
+            }
+            for row in sample {
+                let (_, at) = prefix::strip(&row.text, &Customs::default());
+                signs.learn_names(&row.text[at..]);
             }
             form.mender = Some(signs.mender());
         }
@@ -71,7 +77,7 @@ impl Form {
             match meta.context {
                 // A grammar knows all that stands before the message.
                 Context::None => ballot.count(&row[at..]),
-                _ => ballot.count("[    0.000000]"),
+                _ => ballot.known(),
             }
         }
         form.customs.column = ballot.winner();
@@ -83,6 +89,8 @@ impl Form {
             form.has_records |= header.is_some();
             form.customs.stamped |= meta.context != Context::None || header.is_some();
             form.customs.callers |= meta.context.is_caller() || caller.is_some();
+            let rest = meta.time_ns.and_then(|_| syslog::tag(&row[at..], |_| false));
+            form.customs.host_follows_time |= rest.is_some_and(|tag| tag.host.is_some());
         }
         let mut ruler = Ruler::default();
         for row in &rows {
@@ -91,6 +99,15 @@ impl Form {
         form.wrap = ruler.width();
         form
     }
+}
+
+/// The parts of a sample that are looked at.
+fn runs<'s, 'a>(sample: &'s [Row<'a>]) -> Vec<&'s [Row<'a>]> {
+    if sample.len() <= 4 * RUN {
+        return vec![sample];
+    }
+    let middle = sample.len() / 2;
+    vec![&sample[..RUN], &sample[middle..middle + RUN], &sample[sample.len() - RUN..]]
 }
 
 /// Does a row begin with a prefix, so that it cannot be the rest of another?

@@ -33,11 +33,11 @@ impl Signs {
         self.rows += 1;
         self.quoted += usize::from(is_quoted(row));
         self.fences += usize::from(is_fence(row));
-        self.entities +=
-            usize::from(["&lt;", "&gt;", "&amp;", "&#"].iter().any(|e| row.contains(e)));
-        self.tags += usize::from(
-            ["<pre", "</pre>", "<br", "<html", "<code"].iter().any(|t| row.contains(t)),
-        );
+        if memchr::memchr2(b'&', b'<', row.as_bytes()).is_some() {
+            let has = |marks: &[&str]| usize::from(marks.iter().any(|mark| row.contains(mark)));
+            self.entities += has(&["&lt;", "&gt;", "&amp;", "&#"]);
+            self.tags += has(&["<pre", "</pre>", "<br", "<html", "<code"]);
+        }
     }
 
     /// What the sample was wrapped in.

@@ -16,7 +16,7 @@ use super::wrap::Broken;
 use crate::{Line, LineKind};
 
 /// The form of a capture is judged anew every so many bytes.
-const WINDOW: usize = 256 * 1024;
+const WINDOW: usize = 512 * 1024;
 
 /// Earlier bytes that are judged together with a short new piece.
 const CONTEXT: usize = 64 * 1024;
@@ -114,7 +114,7 @@ pub struct Feed {
 
 impl Feed {
     /// Takes a chunk; lines that are settled are appended to `out`. They may
-    /// lag behind by 256 KiB: [`Feed::flush`] brings them out.
+    /// lag behind by 512 KiB: [`Feed::flush`] brings them out.
     pub fn push(&mut self, chunk: &[u8], out: &mut Vec<Line<'static>>) {
         for piece in chunk.chunks(WINDOW) {
             self.buffer.extend_from_slice(piece);

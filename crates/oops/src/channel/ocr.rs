@@ -89,6 +89,10 @@ fn hex(text: &str) -> Option<String> {
 
 /// A row whose time and caller were misread, with both put right.
 pub(super) fn mend_prefix(row: &str) -> Option<String> {
+    let head = &row.as_bytes()[..row.len().min(48)];
+    if !head.iter().any(|b| matches!(b, b'O' | b'l' | b'B' | b'S')) {
+        return None;
+    }
     let level = printk::priority(row).map_or(0, |(_, n)| n);
     let open = level + row[level..].len() - row[level..].trim_start().len();
     let inner = row[open..].strip_prefix('[')?;
@@ -357,9 +361,14 @@ fn byte_follows(before: &str, after: &str) -> bool {
     };
     let next = after.split_whitespace().next().is_some_and(is_byte);
     let previous = before.split_whitespace().next_back().is_some_and(is_byte);
-    (next && previous)
-        || (next && before.trim().is_empty())
-        || (previous && after.trim().is_empty())
+    let first = before.trim().is_empty();
+    let last = after.trim().is_empty();
+    match (previous, next) {
+        (true, true) => true,
+        (false, true) => first,
+        (true, false) => last,
+        (false, false) => false,
+    }
 }
 
 #[cfg(test)]

@@ -28,6 +28,8 @@ pub(super) struct Customs {
     pub(super) hosts: Vec<String>,
     /// Blanks that the collector always puts behind its date.
     pub(super) date_blanks: usize,
+    /// Does any line have a host and a tag behind printk's time?
+    pub(super) host_follows_time: bool,
     /// Does any line begin with a prefix of the log?
     pub(super) stamped: bool,
     /// Does any line begin with a prefix that names a caller?
@@ -122,7 +124,8 @@ fn stamped(text: &str, meta: &mut Meta, customs: &Customs) -> Option<usize> {
     }
     at += usize::from(text[at..].starts_with(' '));
     // `journalctl -o short-monotonic` puts host and tag behind the time.
-    if let Some(tag) = syslog::tag(&text[at..], |host| customs.hosts.iter().any(|h| h == host))
+    if customs.host_follows_time
+        && let Some(tag) = syslog::tag(&text[at..], |host| customs.hosts.iter().any(|h| h == host))
         && tag.host.is_some()
     {
         tagged(&tag, meta);

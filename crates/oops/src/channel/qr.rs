@@ -91,7 +91,7 @@ fn last_bits(digits: u32, groups_before: u32, number: u32) -> Option<u32> {
         3 => 8..=10,
         _ => 11..=13,
     };
-    let whole = |bits: &u32| (13 * groups_before + bits) % 8 == 0;
+    let whole = |bits: &u32| (13 * groups_before + bits).is_multiple_of(8);
     let holds = |bits: &u32| whole(bits) && number < 1 << bits;
     expected.clone().find(holds).or_else(|| (1..=13).find(holds))
 }

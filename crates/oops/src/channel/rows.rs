@@ -93,7 +93,7 @@ pub(super) fn terminal_text(text: Cow<'_, str>) -> Cow<'_, str> {
     let controls = |b: &u8| (*b < 0x20 && *b != b'\t') || *b == 0x7f;
     let has_caret = memchr(b'^', text.as_bytes())
         .is_some_and(|at| text[at + 1..].starts_with('[') || text.ends_with("^M"));
-    if !has_caret && !text.as_bytes().iter().any(|b| controls(b)) {
+    if !has_caret && !text.as_bytes().iter().any(controls) {
         return text;
     }
     let mut out = String::with_capacity(text.len());

@@ -71,7 +71,8 @@ impl<'a> Session<'a> {
     }
 
     fn one(&mut self, mut line: Line<'a>, out: &mut VecDeque<Line<'a>>) {
-        if let Some(at) = line.text.find(REPLAY) {
+        let starred = memchr::memchr(b'*', line.text.as_bytes()).is_some();
+        if let Some(at) = starred.then(|| line.text.find(REPLAY)).flatten() {
             // What stands before the mark is the cut message itself, else it
             // is the line before.
             let before = &line.text[..at];
@@ -91,7 +92,7 @@ impl<'a> Session<'a> {
             out.extend(self.held.take());
             out.push_back(cut);
         }
-        if line.text.starts_with("** ") && line.text.contains(DROPPED) {
+        if starred && line.text.starts_with("** ") && line.text.contains(DROPPED) {
             line.kind = LineKind::Mark;
         }
         if line.kind == LineKind::Kernel {
@@ -106,7 +107,9 @@ impl<'a> Session<'a> {
             return;
         }
         let key = (line.source, line.context);
-        if let Some(dump) = self.dumps.get_mut(&key) {
+        // Asked of every line: no hashing where nothing is going on.
+        let dump = if self.dumps.is_empty() { None } else { self.dumps.get_mut(&key) };
+        if let Some(dump) = dump {
             match dump.step(&line.text) {
                 Step::Inside => line.kind = LineKind::Ftrace,
                 Step::Last => {
