@@ -10,7 +10,7 @@ const MAX_NESTING: u32 = 16;
 
 impl Names for Kernel {
     fn symbol(&self, name: &str) -> Option<u64> {
-        self.target().address_of(name)
+        Some(self.target().symbol(name)?.address)
     }
 
     fn type_kind(&self, name: &str) -> Option<TypeKind> {

@@ -10,6 +10,7 @@ pub mod args;
 pub mod commands;
 pub mod crash_args;
 mod error;
+mod fields;
 mod kernel;
 mod kernel_names;
 pub mod language;

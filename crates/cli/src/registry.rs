@@ -21,6 +21,8 @@ pub static COMMANDS: &[&Command] = &[
     &commands::mach::COMMAND,
     &commands::runq::COMMAND,
     &commands::timer::COMMAND,
+    &commands::list::COMMAND,
+    &commands::tree::COMMAND,
     &commands::quit::COMMAND,
     &commands::repeat::COMMAND,
     &commands::set::COMMAND,

@@ -29,8 +29,15 @@ pub fn list_backwards<M: Memory>(memory: &M, head: u64) -> Chain<'_, M> {
     Chain::new(memory, Next::Pointer(head.wrapping_add(PREV)), PREV).end(head).circular()
 }
 
+/// Walks a ring of `list_head`s from one on it (yielded too), by the pointer at `link`: [`NEXT`] or
+/// [`PREV`].
+pub fn ring<M: Memory>(memory: &M, first: u64, link: u64) -> Chain<'_, M> {
+    Chain::new(memory, Next::Entry(first, None), link).end(first).circular()
+}
+
 /// Walks a chain of structures from `first` (yielded too), each holding the address of the next
-/// at `offset` bytes. It ends at NULL and where it comes back to `first`.
+/// at `offset` bytes. It ends at NULL, at an entry that leads to itself, and where it comes back to
+/// `first` or to the entry after it: `first` may lead to a ring that it is no part of.
 pub fn chain<M: Memory>(memory: &M, first: u64, offset: u64) -> Chain<'_, M> {
     Chain::new(memory, Next::Entry(first, None), offset).end(first)
 }
@@ -69,8 +76,11 @@ pub struct Chain<'a, M> {
     clean: fn(u64) -> u64,
     guard: Guard,
     yielded: u64,
+    second: Option<u64>,
+    latest: Option<u64>,
     check: bool,
     pending: Option<Error>,
+    broke: bool,
 }
 
 impl<'a, M: Memory> Chain<'a, M> {
@@ -85,8 +95,11 @@ impl<'a, M: Memory> Chain<'a, M> {
             clean: |pointer| pointer,
             guard: Guard::Seen(HashSet::new()),
             yielded: 0,
+            second: None,
+            latest: None,
             check: false,
             pending: None,
+            broke: false,
         }
     }
 
@@ -130,6 +143,11 @@ impl<'a, M: Memory> Chain<'a, M> {
         self
     }
 
+    /// Whether the walk is over because it could not be followed further: its last `Err` says why.
+    pub fn broke(&self) -> bool {
+        self.broke
+    }
+
     /// Whether `entry` was seen before.
     fn repeats(&mut self, entry: u64) -> bool {
         match &mut self.guard {
@@ -149,6 +167,7 @@ impl<'a, M: Memory> Chain<'a, M> {
 
     fn stop(&mut self, error: impl Into<Error>) -> Option<Result<u64>> {
         self.next = Next::Over;
+        self.broke = true;
         Some(Err(error.into()))
     }
 
@@ -212,6 +231,10 @@ impl<M: Memory> Iterator for Chain<'_, M> {
             return self.stop(Error::corrupt(format!("list: {from} is {entry:x} ({what})")));
         }
         if self.repeats(entry) {
+            if !self.circular && [self.second, self.latest].contains(&Some(entry)) {
+                self.next = Next::Over;
+                return None;
+            }
             let length = self.loop_length(entry);
             let length = length.map_or_else(String::new, |n| format!(", a loop of {n}"));
             return self
@@ -225,6 +248,10 @@ impl<M: Memory> Iterator for Chain<'_, M> {
         {
             self.pending = self.check_back(entry, pointer);
         }
+        if self.yielded == 1 {
+            self.second = Some(entry);
+        }
+        self.latest = Some(entry);
         self.yielded += 1;
         self.next = Next::Pointer(entry.wrapping_add(self.offset));
         Some(Ok(entry))
@@ -359,5 +386,10 @@ mod tests {
         memory.put(0x3010, &[0]);
         assert_eq!(good(chain(&memory, 0x1000, 0x10)), [0x1000, 0x2000, 0x3000]);
         assert_eq!(good(chain(&memory, 0x1000, 0x10).end(0x3000)), [0x1000, 0x2000]);
+        for end in [0x1000, 0x2000, 0x3000] {
+            memory.put(0x3010, &[end]);
+            let walk: Vec<_> = chain(&memory, 0x1000, 0x10).collect();
+            assert_eq!(walk, [Ok(0x1000), Ok(0x2000), Ok(0x3000)], "back to {end:x}");
+        }
     }
 }

@@ -147,6 +147,20 @@ impl<'k> RunQueue<'k> {
         Ok(self.clock_ns()?.saturating_sub(self.current()?.last_run_ns()?))
     }
 
+    /// The CPU's stopper (`migration/0`), when it waits for the CPU: above all other classes.
+    ///
+    /// # Errors
+    /// A fault, or a missing member.
+    pub fn waiting_stopper(&self) -> Result<Option<Task<'k>>> {
+        let (target, shapes) = (self.kernel.target(), self.kernel.shapes());
+        let address = shapes.rq.stop.read(target, self.address)?;
+        if address == 0 || self.current()?.address == address {
+            return Ok(None);
+        }
+        let queued = shapes.task_entities.on_rq.read(target, address)? != 0;
+        Ok(queued.then(|| self.kernel.task_at(address)))
+    }
+
     /// The queue of the fair class.
     ///
     /// # Errors

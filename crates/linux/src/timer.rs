@@ -1,7 +1,7 @@
 //! Timers: the wheels of jiffies (kernel/time/timer.c) and the high-resolution timers
 //! (kernel/time/hrtimer.c).
 
-use necropsy_debuginfo::Type;
+use necropsy_debuginfo::{Kind, Type};
 
 use crate::{
     error::{Error, Result},
@@ -103,9 +103,15 @@ impl Kernel {
     pub fn timer_wheels(&self, cpu: u32) -> Result<Vec<Wheel>> {
         let at = self.per_cpu("timer_bases", cpu)?;
         let size = self.shapes().timer_base.size.ok_or_else(|| Error::no_type("timer_base"))?;
-        let count = match self.global_type("timer_bases").map(|ty| self.types().resolve(ty)) {
+        // BTF of 5.10 types no variables; then the room up to the next one tells.
+        let types = self.types();
+        let count = match types.find(Kind::Variable, "timer_bases").map(|ty| types.resolve(ty)) {
             Some(Type::Array { count, .. }) => *count,
-            _ => 1,
+            Some(_) => 1,
+            None => {
+                let room = self.target().symbol("timer_bases").map_or(0, |symbol| symbol.size);
+                room.checked_div(size).unwrap_or(0)
+            }
         };
         let names = usize::try_from(count).ok().and_then(|count| WHEELS.get(count));
         let names = names.ok_or_else(|| Error::Missing {

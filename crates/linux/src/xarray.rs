@@ -60,6 +60,11 @@ impl Layout {
         })
     }
 
+    /// The marked reference to a node, from itself or from the node's bare address.
+    pub fn reference(&self, node: u64) -> u64 {
+        if node & 3 == 0 { node | self.internal } else { node }
+    }
+
     /// The address of the node that an entry leads to. Small numbers with the same mark say
     /// "same as slot n", "retry" or "reserved".
     fn node(&self, entry: u64) -> Option<u64> {

@@ -11,6 +11,8 @@ pub(crate) mod irq;
 pub(crate) mod log;
 pub(crate) mod mach;
 pub(crate) mod ps;
+pub(crate) mod list;
+pub(crate) mod tree;
 pub(crate) mod quit;
 pub(crate) mod repeat;
 pub(crate) mod runq;

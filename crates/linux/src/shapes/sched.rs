@@ -6,6 +6,7 @@ shapes! {
         fair: "se",
         realtime: "rt",
         deadline?o: "dl",
+        on_rq?o: "on_rq",
     }
     /// A queue of the fair class, of a CPU or of a task group on it.
     CfsRq = "cfs_rq" {
