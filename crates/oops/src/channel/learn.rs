@@ -40,10 +40,12 @@ impl Form {
     pub(super) fn of(sample: &[Row<'_>]) -> Form {
         let mut form = Form::default();
         let mut signs = markup::Signs::default();
-        sample.iter().for_each(|row| signs.count(&row.text));
+        let runs = runs(sample);
+        let looked_at = || runs.iter().copied().flatten();
+        looked_at().for_each(|row| signs.count(&row.text));
         form.markup = signs.verdict();
         let mut rows: Vec<_> =
-            sample.iter().filter_map(|row| form.markup.take_off(row.text.clone())).collect();
+            looked_at().filter_map(|row| form.markup.take_off(row.text.clone())).collect();
 
         let mut signs = structured::Signs::default();
         rows.iter().for_each(|row| signs.count(row));

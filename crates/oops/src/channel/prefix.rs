@@ -245,7 +245,8 @@ mod tests {
     use super::*;
 
     fn read(row: &str) -> (String, Meta) {
-        let customs = Customs { hosts: vec!["host1".into()], ..Customs::default() };
+        let customs =
+            Customs { hosts: vec!["host1".into()], host_follows_time: true, ..Customs::default() };
         let (meta, at) = strip(row, &customs);
         (row[at..].to_owned(), meta)
     }

@@ -71,11 +71,11 @@ impl<'a> Iterator for Rows<'a> {
             if bare_return && bytes.is_empty() {
                 continue;
             }
-            return Some(Row {
-                text: terminal_text(String::from_utf8_lossy(bytes)),
-                number,
-                offset,
-            });
+            let text = match std::str::from_utf8(bytes) {
+                Ok(text) => Cow::Borrowed(text),
+                Err(_) => String::from_utf8_lossy(bytes),
+            };
+            return Some(Row { text: terminal_text(text), number, offset });
         }
         None
     }
@@ -93,7 +93,9 @@ pub(super) fn terminal_text(text: Cow<'_, str>) -> Cow<'_, str> {
     let controls = |b: &u8| (*b < 0x20 && *b != b'\t') || *b == 0x7f;
     let has_caret = memchr(b'^', text.as_bytes())
         .is_some_and(|at| text[at + 1..].starts_with('[') || text.ends_with("^M"));
-    if !has_caret && !text.as_bytes().iter().any(controls) {
+    // No early end: so the loop becomes vector instructions.
+    let has_controls = text.as_bytes().iter().fold(false, |found, b| found | controls(b));
+    if !has_caret && !has_controls {
         return text;
     }
     let mut out = String::with_capacity(text.len());
