@@ -192,11 +192,12 @@ impl Kernel {
             .collect()
     }
 
-    /// The firmware's description of the machine: name of the field (`DMI_SYS_VENDOR`), text.
+    /// The firmware's description of the machine: every field that the kernel knows
+    /// (`DMI_SYS_VENDOR`), and its text where the firmware gave one.
     ///
     /// # Errors
     /// A missing symbol or type, or the array cannot be read.
-    pub fn dmi(&self) -> Result<Vec<(String, String)>> {
+    pub fn dmi(&self) -> Result<Vec<(String, Option<String>)>> {
         let types = self.types();
         let fields = types
             .find(necropsy_debuginfo::Kind::Enum, "dmi_field")
@@ -208,11 +209,11 @@ impl Kernel {
         let end = self.constant("DMI_STRING_MAX")?;
         let mut found = Vec::new();
         for field in values.iter().filter(|field| (0..end).contains(&field.value)) {
-            let text = self.target().read_u64(table + field.value as u64 * 8)?;
-            if text != 0 {
-                let text = self.target().read_cstr(text, 1024)?;
-                found.push((types.name(field.name).to_owned(), text));
-            }
+            let text = match self.target().read_u64(table + field.value as u64 * 8)? {
+                0 => None,
+                at => Some(self.target().read_cstr(at, 1024)?),
+            };
+            found.push((types.name(field.name).to_owned(), text));
         }
         Ok(found)
     }

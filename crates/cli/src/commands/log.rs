@@ -1,13 +1,13 @@
 use std::fmt::Write;
 
 use necropsy_linux::{
-    Kernel,
+    Error, Kernel,
     printk::{Log, Record},
 };
 use serde::Serialize;
 
 use crate::{
-    Outcome,
+    CommandError, Outcome,
     parsed::Parsed,
     registry::{Command, Example, Opt},
     render::{Hex, Output},
@@ -117,7 +117,7 @@ struct Style {
 }
 
 impl Style {
-    fn new(kernel: &Kernel, parsed: &Parsed) -> Result<Self, crate::CommandError> {
+    fn new(kernel: &Kernel, parsed: &Parsed) -> Result<Self, CommandError> {
         let times = match parsed.one_of(&["-t", "-T"])? {
             Some("-t") => Times::None,
             Some(_) => {
@@ -241,7 +241,14 @@ struct SafeRow<'a> {
 }
 
 fn safe_buffers(kernel: &Kernel, level: bool, out: &mut Output) -> Outcome {
-    let (buffers, errors) = kernel.printk_safe()?;
+    let (buffers, errors) = match kernel.printk_safe() {
+        Err(Error::Missing { .. }) => {
+            return Err(CommandError::missing(
+                "this kernel has no such buffers: since 5.15 every message goes to the log",
+            ));
+        }
+        buffers => buffers?,
+    };
     let mut last = "";
     for buffer in &buffers {
         if buffer.name != last {

@@ -236,9 +236,10 @@ struct DmiRow {
 
 fn dmi(kernel: &Kernel, out: &mut Output) -> Outcome {
     let fields = kernel.dmi()?;
-    // The columns of the longest name that there is, as crash has them.
+    // As wide as the longest name, shown or not: so it is in crash.
     let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (field, text) in fields {
+        let Some(text) = text else { continue };
         let row = DmiRow { field, text };
         out.record(&row, |line| writeln!(line, "  {:>width$}: {}", row.field, row.text))?;
     }
