@@ -8,14 +8,19 @@
 pub mod aliases;
 pub mod args;
 pub mod commands;
+mod context;
+pub mod convert;
 pub mod crash_args;
 mod error;
 mod fields;
 mod kernel;
 mod kernel_names;
 pub mod language;
+mod meaning;
+mod memory;
 pub mod names;
 pub mod numbers;
+mod oops_lines;
 pub mod opening;
 pub mod parsed;
 mod problems;
@@ -26,6 +31,7 @@ mod run;
 pub mod session;
 pub mod settings;
 pub mod tasks;
+mod values;
 pub mod variables;
 mod wall;
 

@@ -12,7 +12,7 @@ use crate::{
     Status,
     aliases::Origin,
     args::{self, Action, Invocation, SessionArgs},
-    crash_args,
+    convert, crash_args,
     language::{files, report, run_command, run_line},
     opening::Request,
     prompt, registry,
@@ -53,6 +53,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Status {
             }
         }),
         Ok(Invocation::VmCoreInfo(request, key)) => vmcoreinfo(&request, key),
+        Ok(Invocation::Action(Action::Convert(args))) => convert::run(&args),
         Ok(Invocation::Action(Action::Completions { shell })) => {
             clap_complete::generate(shell, &mut args::command(), "necropsy", &mut io::stdout());
             Status::Done
@@ -112,6 +113,7 @@ fn start(session: &mut Session, options: &SessionArgs) {
     let at_prompt = options.exec.is_empty() && io::stdin().is_terminal();
     if at_prompt && !session.settings.silent && registry::find("sys").is_some() {
         run_line(session, "sys");
+        run_line(session, "set");
     }
     for file in &options.input {
         if !session.quit {

@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use necropsy_linux::Kernel;
+use necropsy_target::{expr::evaluate, value::{Value, ValueError}};
 
 use crate::{
     CommandError, Status,
@@ -29,6 +30,8 @@ pub struct Session {
     pub names: Arc<dyn Names>,
     /// Ctrl-C was pressed: the command in progress is to stop soon. Long walks look at it.
     pub interrupted: Arc<AtomicBool>,
+    /// Values that `p` printed: `$1` and so on.
+    pub printed: Vec<Value>,
     /// Lines typed in this session.
     pub history: Vec<String>,
     /// A person sits at a terminal: page long output, show progress.
@@ -52,6 +55,7 @@ impl Session {
             task: None,
             names: Arc::new(NoNames),
             interrupted: Arc::default(),
+            printed: Vec::new(),
             history: Vec::new(),
             interactive: false,
             origin: Origin::Runtime,
@@ -90,12 +94,19 @@ impl Session {
 
     /// An address argument: hexadecimal, a symbol (with an offset), or `(expression)`.
     ///
+    /// In crash's own expressions a symbol is its address: `(init_task+8)` is eight bytes behind
+    /// it. What they cannot say may be C: `(init_task.stack)`.
+    ///
     /// # Errors
     /// It is none of them.
     pub fn address(&self, text: &str) -> Result<u64, CommandError> {
-        match numbers::parse_hex(text) {
-            Some(address) => Ok(address),
-            None => numbers::evaluate(text, &|name| self.names.symbol(name)),
+        if let Some(address) = numbers::parse_hex(text) {
+            return Ok(address);
+        }
+        let simple = numbers::evaluate(text, &|name| self.names.symbol(name));
+        match (&simple, &self.kernel) {
+            (Err(_), Some(kernel)) if !is_one_word(text) => c_address(kernel, text),
+            _ => simple,
         }
     }
 
@@ -116,6 +127,26 @@ impl Session {
     /// The exit code so far.
     pub fn status(&self) -> Status {
         self.status
+    }
+}
+
+fn is_one_word(text: &str) -> bool {
+    text.chars().all(|c| c.is_alphanumeric() || c == '_')
+}
+
+/// The value of a C expression as an address: of what is no number, where it lies.
+fn c_address(kernel: &Kernel, text: &str) -> Result<u64, CommandError> {
+    let failed = |error: &dyn std::fmt::Display| CommandError::failed(format!("{text}: {error}"));
+    let value = evaluate(kernel, text).map_err(|error| match error.fault() {
+        Some(fault) => CommandError::Fault(fault),
+        None => failed(&error),
+    })?;
+    let number = value.decay(kernel).and_then(|value| value.to_u64(kernel));
+    match (number, value.address()) {
+        (Ok(number), _) => Ok(number),
+        (Err(ValueError::Type(_)), Some(address)) => Ok(address),
+        (Err(ValueError::Fault(fault)), _) => Err(CommandError::Fault(fault)),
+        (Err(error), None) => Err(failed(&error)),
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod config;
 pub mod error;
 pub mod hlist;
+pub mod identify;
 pub mod irq;
 pub mod kernel;
 pub mod list;

@@ -72,6 +72,20 @@ impl Kernel {
         Ok(Some(cache))
     }
 
+    /// First byte of the slab that an address of the direct map lies in.
+    ///
+    /// # Errors
+    /// As [`Kernel::kmem_cache_of`].
+    pub fn slab_start(&self, address: u64) -> Result<u64> {
+        let target = self.target();
+        let physical = target.translate(address)?;
+        let page = self.page_of(physical >> 12)?;
+        let head = self.head_page(page)?;
+        let size = self.shapes().page.size.ok_or_else(|| Error::no_type("page"))?.max(1);
+        let back = page.saturating_sub(head) / size;
+        Ok((address & !0xfff).wrapping_sub(back << 12))
+    }
+
     /// The name of the slab cache that an address belongs to.
     ///
     /// # Errors

@@ -64,6 +64,25 @@ impl State {
         }
     }
 
+    /// The kernel's name for it, as crash spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Running => "TASK_RUNNING",
+            State::Interruptible => "TASK_INTERRUPTIBLE",
+            State::Uninterruptible => "TASK_UNINTERRUPTIBLE",
+            State::Stopped => "TASK_STOPPED",
+            State::Traced => "TASK_TRACED",
+            State::Dead => "TASK_DEAD",
+            State::Zombie => "EXIT_ZOMBIE",
+            State::WakeKill => "TASK_WAKEKILL",
+            State::Waking => "TASK_WAKING",
+            State::Parked => "TASK_PARKED",
+            State::Idle => "TASK_IDLE",
+            State::New => "TASK_NEW",
+            State::Unknown => "(unknown)",
+        }
+    }
+
     /// From `task_struct.__state` and `.exit_state` (TASK_*, EXIT_* since 4.14).
     fn from_bits(state: u64, exit_state: u64) -> State {
         const EXIT_DEAD: u64 = 0x10;

@@ -69,7 +69,7 @@ impl Target {
         if vmcoreinfo.is_some() {
             fact("vmcoreinfo", "found".into(), "note or header of the dump");
         } else {
-            vmcoreinfo = necropsy_dump::find_vmcoreinfo(&*dump);
+            vmcoreinfo = necropsy_dump::find_vmcoreinfo(dump.unrecorded());
             if vmcoreinfo.is_some() {
                 fact("vmcoreinfo", "found".into(), "searched in memory: the dump carries none");
             }
@@ -181,7 +181,12 @@ impl Target {
         let (start, end) = self.layout.as_ref()?.mapped_image(&self.dump);
         let mut bytes = vec![0; usize::try_from((end - start).min(MAX_TABLE)).ok()?];
         self.read_sparse(start, &mut bytes);
-        kallsyms::find_kallsyms(&[(start, &bytes)])
+        let tables = kallsyms::find_kallsyms(&[(start, &bytes)])?;
+        if let Some(markers) = tables.markers {
+            // Nobody reads them but the search, which must succeed on a dump of what was read, too.
+            let _ = self.read_bytes(markers, tables.token_table.saturating_sub(markers));
+        }
+        Some(tables)
     }
 
     /// Fills `buf` page by page and leaves zeros where memory is missing: only for searches.
@@ -190,7 +195,9 @@ impl Target {
         while at < buf.len() {
             let here = address + at as u64;
             let n = ((4096 - (here & 4095)) as usize).min(buf.len() - at);
-            let _ = self.read(here, &mut buf[at..at + n]);
+            if let Ok(physical) = self.translate(here) {
+                let _ = self.dump.unrecorded().read(physical, &mut buf[at..at + n]);
+            }
             at += n;
         }
     }
@@ -208,6 +215,11 @@ impl Target {
     /// The dump.
     pub fn dump(&self) -> &Dump {
         &self.dump
+    }
+
+    /// One past the highest page frame that the dump knows of.
+    pub fn dump_pfns(&self) -> u64 {
+        self.dump.max_pfn()
     }
 
     /// VMCOREINFO, from the dump's headers or found in memory.

@@ -3,21 +3,30 @@ use serde::Serialize;
 use crate::{
     CommandError, Outcome,
     aliases::Origin,
+    context::Context,
     parsed::Parsed,
     registry::{Arg, Command, Example, Opt},
     render::Output,
     session::Session,
+    tasks,
     variables::{self, Variable},
 };
 
 pub(crate) static COMMAND: Command = Command {
     names: &["set"],
-    summary: "session variables",
-    synopsis: "-v\n[variable [value]]",
-    options: &[Opt { flag: "-v", value: None, help: "list all variables" }],
-    args: &[Arg::Text("variable")],
+    summary: "the task that commands look at, and session variables",
+    synopsis: "[pid | task | -p | -c cpu]\n-v\n[variable [value]]",
+    options: &[
+        Opt { flag: "-p", value: None, help: "the task that panicked" },
+        Opt { flag: "-c", value: Some("cpu"), help: "the task that runs on this CPU" },
+        Opt { flag: "-v", value: None, help: "list all variables" },
+    ],
+    args: &[Arg::Task],
     description: "\
-Shows or changes a variable of the session. Without a value, shows it. \"set hex\" and \"set dec\"
+Without arguments shows the task that commands look at (bt, task, vtop and others take it when they
+are given none); with a pid or a task_struct address, makes that task the one.
+
+Shows or changes a variable of the session as well. Without a value, shows it. \"set hex\" and \"set dec\"
 are short for \"set radix 16\" and \"set radix 10\", \"set vi\" and \"set emacs\" for \"set edit\".
 Variables for every session go into ~/.config/necropsy/rc or ~/.crashrc.",
     examples: &[Example {
@@ -35,6 +44,9 @@ struct Row {
 }
 
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
+    if let Some(outcome) = context(session, parsed, out) {
+        return outcome;
+    }
     if parsed.has("-v") || parsed.args.is_empty() {
         for variable in variables::VARIABLES {
             let row = Row { variable: variable.name, value: (variable.show)(&session.settings) };
@@ -69,6 +81,41 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         }
     }
     show(session, variable, out)
+}
+
+/// The forms that are about a task; `None` for those about variables.
+fn context(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Option<Outcome> {
+    if parsed.has("-v") || session.kernel.is_none() {
+        return None;
+    }
+    let word = parsed.arg(0);
+    if word.is_some_and(|w| {
+        matches!(w, "hex" | "dec" | "vi" | "emacs")
+            || variables::find(w).is_some()
+            || variables::NO_EFFECT.contains(&w)
+    }) {
+        return None;
+    }
+    Some((|| {
+        let kernel = session.kernel()?;
+        let task = if parsed.has("-p") {
+            kernel
+                .panic_task()
+                .ok_or_else(|| CommandError::missing("no CPU of this dump called panic"))?
+        } else if let Some(cpu) = parsed.value("-c") {
+            let cpu = cpu.parse().map_err(|_| parsed.wrong(format_args!("{cpu:?}: not a CPU")))?;
+            kernel.current_task(cpu)?
+        } else {
+            *tasks::select_or_context(session, &kernel, &parsed.args)?
+                .first()
+                .ok_or_else(|| CommandError::failed("no such task"))?
+        };
+        session.task = Some(task.address);
+        if session.origin != Origin::Runtime {
+            return Ok(());
+        }
+        Context::new(&kernel, task).show(out)
+    })())
 }
 
 /// Rc files set many variables; only what a person types is worth an answer.

@@ -19,5 +19,6 @@ shapes! {
         name: "name",
         size_: "size",
         object_size: "object_size",
+        red_left_pad?o: "red_left_pad",
     }
 }

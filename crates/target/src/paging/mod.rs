@@ -210,6 +210,28 @@ impl Walk {
 pub type ReadEntry<'a> = &'a dyn Fn(u64, u32) -> Read<u64>;
 
 impl PagingFormat {
+    /// The names of the flags that are set in an entry which maps a page of `page_size` bytes, as
+    /// crash prints them. Empty for formats whose flags are not known here.
+    pub fn entry_flags(self, value: u64, page_size: u64) -> Vec<&'static str> {
+        match self {
+            PagingFormat::X86_64 { .. } => x86_64::flags(value, page_size),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What a last-level entry maps without further tables: the physical address of its page, or
+    /// why there is none (a swap entry, no entry at all).
+    ///
+    /// # Errors
+    /// [`Reason::Swapped`] and [`Reason::NotMapped`]; [`Reason::BadAddress`] for formats whose
+    /// entries are not known here.
+    pub fn entry_target(self, value: u64) -> Result<u64, Reason> {
+        match self {
+            PagingFormat::X86_64 { mask, .. } => x86_64::target(value & !mask),
+            _ => Err(Reason::BadAddress),
+        }
+    }
+
     /// Walks the tables at physical address `root` for `address`.
     pub fn walk(self, root: u64, address: u64, read: ReadEntry<'_>) -> Walk {
         match self {

@@ -36,13 +36,7 @@ pub(super) fn walk(levels: u8, mask: u64, root: u64, address: u64, read: ReadEnt
         let large = matches!(level, 2 | 3) && value & PAGE_SIZE != 0;
         if level == 1 || large {
             let size = 1u64 << shift;
-            let mut base = value & ADDRESS & !(size - 1);
-            if value & PRESENT == 0 {
-                // L1TF: the frame of a non-present entry is stored inverted; bit 51 tells.
-                if value & (1 << 51) != 0 {
-                    base = !value & ADDRESS & !(size - 1);
-                }
-            }
+            let base = frame(value) & !(size - 1);
             walk.end = Ok(Mapping {
                 physical: base | (address & (size - 1)),
                 page_size: size,
@@ -53,6 +47,36 @@ pub(super) fn walk(levels: u8, mask: u64, root: u64, address: u64, read: ReadEnt
         table = value & ADDRESS;
     }
     walk
+}
+
+/// The frame that a leaf maps. That of a non-present entry is stored inverted if bit 51 is set
+/// (L1TF, arch/x86/include/asm/pgtable-invert.h).
+fn frame(value: u64) -> u64 {
+    let inverted = value & PRESENT == 0 && value & (1 << 51) != 0;
+    if inverted { !value & ADDRESS } else { value & ADDRESS }
+}
+
+pub(super) fn target(value: u64) -> Result<u64, Reason> {
+    if value & (PRESENT | PROT_NONE) == 0 { Err(absent(1, value)) } else { Ok(frame(value)) }
+}
+
+pub(super) fn flags(value: u64, page_size: u64) -> Vec<&'static str> {
+    let present = value & PRESENT != 0;
+    let bit_7 = if page_size > 4096 { "PSE" } else { "PAT" };
+    let bit_8 = if present { "GLOBAL" } else { "PROTNONE" };
+    let names = [
+        (0, "PRESENT"),
+        (1, "RW"),
+        (2, "USER"),
+        (3, "PWT"),
+        (4, "PCD"),
+        (5, "ACCESSED"),
+        (6, "DIRTY"),
+        (7, bit_7),
+        (8, bit_8),
+        (63, "NX"),
+    ];
+    names.iter().filter(|(bit, _)| value >> bit & 1 == 1).map(|(_, name)| *name).collect()
 }
 
 /// A non-present leaf that is not zero holds a swap entry (arch/x86/include/asm/pgtable_64.h):

@@ -1,0 +1,159 @@
+//! C values on the command line: how they are printed, where they are read, as JSON.
+
+use std::borrow::Cow;
+
+use necropsy_debuginfo::Types;
+use necropsy_dump::Read;
+use necropsy_linux::Kernel;
+use necropsy_target::{
+    format::{Rendered, Style, render},
+    scope::{Scope, SymbolValue},
+    value::{Value, ValueError},
+};
+
+use crate::{CommandError, memory::Memory, parsed::Parsed, session::Session, settings::Radix};
+
+/// A value as JSON.
+pub type Json = serde_json::Value;
+
+/// The style that `-x` and `-d` ask for, else the session's.
+///
+/// # Errors
+/// Both were given.
+pub fn style(session: &Session, parsed: &Parsed) -> Result<Style, CommandError> {
+    use necropsy_target::format::Radix as Base;
+    let radix = match parsed.one_of(&["-x", "-d"])? {
+        Some("-x") => Base::Hexadecimal,
+        Some(_) => Base::Decimal,
+        None if session.settings.radix == Radix::Hexadecimal => Base::Hexadecimal,
+        None => Base::Decimal,
+    };
+    let print_max = u32::try_from(session.settings.print_max).unwrap_or(u32::MAX);
+    Ok(Style { radix, print_max, ..Style::default() })
+}
+
+/// What an expression sees: the kernel, the memory that the command's options chose, and the
+/// values printed before.
+#[derive(Debug)]
+pub struct View<'a> {
+    kernel: &'a Kernel,
+    memory: Memory<'a>,
+    history: Cow<'a, [Value]>,
+}
+
+impl<'a> View<'a> {
+    /// The kernel's own memory.
+    pub fn of_kernel(kernel: &'a Kernel) -> Self {
+        Self::of_memory(kernel, Memory::of_kernel(kernel))
+    }
+
+    /// Another address space; symbols and types stay the kernel's.
+    pub fn of_memory(kernel: &'a Kernel, memory: Memory<'a>) -> Self {
+        View { kernel, memory, history: Cow::Borrowed(&[]) }
+    }
+
+    /// With the values that `$` and `$1` mean.
+    #[must_use]
+    pub fn with_history(self, history: impl Into<Cow<'a, [Value]>>) -> Self {
+        View { history: history.into(), ..self }
+    }
+}
+
+impl Scope for View<'_> {
+    fn types(&self) -> &Types {
+        self.kernel.types()
+    }
+
+    fn read(&self, address: u64, buf: &mut [u8]) -> Read<()> {
+        self.memory.read(address, buf)
+    }
+
+    fn symbol(&self, name: &str) -> Option<SymbolValue> {
+        Scope::symbol(self.kernel, name)
+    }
+
+    fn symbolize(&self, address: u64) -> Option<(String, u64)> {
+        self.kernel.symbolize(address)
+    }
+
+    fn register(&self, name: &str) -> Option<u64> {
+        self.kernel.register(name)
+    }
+
+    fn per_cpu_offset(&self, cpu: u32) -> Option<u64> {
+        self.kernel.per_cpu_offset(cpu)
+    }
+
+    fn history(&self, number: Option<u32>) -> Option<Value> {
+        let index = match number {
+            Some(number) => (number as usize).checked_sub(1)?,
+            None => self.history.len().checked_sub(1)?,
+        };
+        self.history.get(index).cloned()
+    }
+}
+
+/// A value as JSON: numbers as numbers, addresses as `"0x…"`, structures as objects whose
+/// anonymous members are their own, and what cannot be read as `{"fault": …}`.
+pub fn json(rendered: &Rendered) -> Json {
+    match rendered {
+        Rendered::Integer { value, text } => match (i64::try_from(*value), u64::try_from(*value)) {
+            (Ok(value), _) => value.into(),
+            (_, Ok(value)) => value.into(),
+            _ => text.as_str().into(),
+        },
+        Rendered::Bool { value, .. } => (*value).into(),
+        Rendered::Enum { text, .. } => text.as_str().into(),
+        Rendered::Pointer { address, .. } => format!("{address:#x}").into(),
+        Rendered::String { value, .. } => value.as_str().into(),
+        Rendered::Composite(members) => {
+            let mut object = serde_json::Map::new();
+            for (name, value) in members {
+                match (name, json(value)) {
+                    (Some(name), value) => drop(object.insert(name.clone(), value)),
+                    (None, Json::Object(inner)) => object.extend(inner),
+                    (None, _) => {}
+                }
+            }
+            Json::Object(object)
+        }
+        Rendered::Array { items, .. } => items
+            .iter()
+            .flat_map(|(item, times)| std::iter::repeat_n(item, *times as usize))
+            .take(MAX_ELEMENTS)
+            .map(json)
+            .collect(),
+        Rendered::Fault(error) => serde_json::json!({ "fault": fault_name(error) }),
+        Rendered::Other(text) => text.as_str().into(),
+    }
+}
+
+/// Most elements of one array in JSON.
+const MAX_ELEMENTS: usize = 1 << 16;
+
+fn fault_name(error: &ValueError) -> String {
+    match error {
+        ValueError::Fault(fault) => fault.reason.name().to_owned(),
+        ValueError::Type(text) => text.clone(),
+    }
+}
+
+/// Members of values by their paths; of a value without paths, all that it has.
+pub fn json_members(scope: &dyn Scope, values: &[(Value, Vec<&str>)], style: &Style) -> Json {
+    let mut object = serde_json::Map::new();
+    for (value, paths) in values {
+        if paths.is_empty()
+            && let Json::Object(all) = json(&render(scope, value, style))
+        {
+            object.extend(all);
+        }
+        for path in paths {
+            let member = match value.member(scope, path) {
+                Ok(member) => render(scope, &member, style),
+                Err(error) => Rendered::Fault(error),
+            };
+            object.insert((*path).to_owned(), json(&member));
+        }
+    }
+    Json::Object(object)
+}
