@@ -1,6 +1,6 @@
 //! Which tasks a command means, and the line that heads each of them.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use necropsy_linux::{Kernel, task::Task};
 use regex::Regex;
@@ -12,6 +12,9 @@ use crate::{
     session::Session,
 };
 
+/// As many words are looked up one by one.
+const FEW: usize = 8;
+
 /// Tasks by pid (decimal), `task_struct` address (hexadecimal), command name or `'regex'`.
 ///
 /// # Errors
@@ -19,6 +22,14 @@ use crate::{
 pub fn select<'k>(kernel: &'k Kernel, words: &[String]) -> Result<Vec<Task<'k>>, CommandError> {
     let mut chosen = Vec::new();
     let mut all: Option<Vec<Task<'k>>> = None;
+    // Looking a task up costs a walk of the table of pids: a long list (`foreach` makes one of
+    // all tasks) is held against all tasks at once.
+    let known: HashSet<u64> = if words.len() > FEW {
+        let tasks = all.insert(kernel.tasks().tasks);
+        tasks.iter().map(|task| task.address).collect()
+    } else {
+        HashSet::new()
+    };
     for word in words {
         let number = word.parse::<u64>().ok();
         if let Some(pid) = number {
@@ -35,7 +46,7 @@ pub fn select<'k>(kernel: &'k Kernel, words: &[String]) -> Result<Vec<Task<'k>>,
         }
         if let Some(address) = crate::numbers::parse_hex(word).filter(|a| *a > u64::from(u32::MAX))
         {
-            if kernel.is_task(address) {
+            if known.contains(&address) || kernel.is_task(address) {
                 chosen.push(kernel.task_at(address));
                 continue;
             }
