@@ -1,6 +1,6 @@
 //! The address spaces that commands read, chosen by option or by address.
 
-use necropsy_dump::{Fault, Read, Space};
+use necropsy_dump::{Fault, Read, Reason, Space};
 use necropsy_linux::Kernel;
 
 use crate::{CommandError, parsed::Parsed, session::Session};
@@ -68,6 +68,10 @@ impl<'k> Memory<'k> {
         let target = self.kernel.target();
         match self.space {
             Space::Kernel => target.read(address, buf),
+            // The kernel's half hangs in every task's tables, and is no user's.
+            Space::User if is_kernel_address(address) => {
+                Err(Fault { address, space: Space::User, reason: Reason::BadAddress })
+            }
             Space::User => target.read_user(self.root, address, buf),
             Space::Physical => target.read_physical(address, buf),
         }

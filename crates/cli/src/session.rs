@@ -6,7 +6,10 @@ use std::sync::{
 };
 
 use necropsy_linux::Kernel;
-use necropsy_target::{expr::evaluate, value::{Value, ValueError}};
+use necropsy_target::{
+    expr::evaluate,
+    value::{Value, ValueError},
+};
 
 use crate::{
     CommandError, Status,

@@ -14,10 +14,16 @@ impl Kernel {
     /// The type of a symbol: of a function as BTF tells it, of a variable as BTF or the shipped
     /// table do.
     fn symbol_type(&self, symbol: &Symbol<'_>) -> Option<TypeId> {
-        if symbol.is_text() {
+        if self.is_function(symbol) {
             return self.types().find(Kind::Function, symbol.name);
         }
         global_type_within(self.types(), symbol.name, symbol.size)
+    }
+
+    /// Whether a symbol is code. Its letter does not tell: in 7.2, `init_task` and its neighbours
+    /// in the data section are `T`.
+    fn is_function(&self, symbol: &Symbol<'_>) -> bool {
+        symbol.is_text() && self.target().is_text(symbol.address)
     }
 
     /// Whether an address is that of a per-CPU variable before the offset of a CPU is added
@@ -46,14 +52,14 @@ impl Scope for Kernel {
             address: symbol.address,
             ty: self.symbol_type(&symbol),
             per_cpu: self.is_per_cpu(symbol.address),
-            text: symbol.is_text(),
+            text: self.is_function(&symbol),
         })
     }
 
     fn symbolize(&self, address: u64) -> Option<(String, u64)> {
         let located = self.target().locate(address)?;
         let symbol = &located.symbol;
-        if !symbol.is_text() {
+        if !self.is_function(symbol) {
             let size = self.symbol_type(symbol).and_then(|ty| self.types().size_of(ty));
             let reach = size.filter(|&size| size > 0).unwrap_or(UNKNOWN_REACH);
             if located.offset >= reach {

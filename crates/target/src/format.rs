@@ -11,7 +11,7 @@ mod render;
 mod tests;
 mod text;
 
-pub use layout::{Offsets, type_name, write_definition, write_member_offsets};
+pub use layout::{Offsets, declaration, type_name, write_definition, write_member_offsets};
 pub use members::{write_instance, write_members};
 pub use render::render;
 pub use text::{char_literal, quote};

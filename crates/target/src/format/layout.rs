@@ -31,7 +31,7 @@ pub fn type_name(types: &Types, ty: TypeId) -> String {
 }
 
 /// A declaration of `name`, in the same way.
-fn declaration(types: &Types, ty: TypeId, name: &str) -> String {
+pub fn declaration(types: &Types, ty: TypeId, name: &str) -> String {
     c_words(types.declare(ty, name))
 }
 

@@ -1,0 +1,332 @@
+//! Disassembly.
+
+use necropsy_disasm::{Arch, Instruction, decode_all};
+use necropsy_dump::Fault;
+use necropsy_linux::Kernel;
+use necropsy_target::image::Located;
+use serde::Serialize;
+
+use crate::{
+    CommandError, Outcome,
+    memory::{Memory, is_kernel_address},
+    numbers,
+    parsed::Parsed,
+    registry::{Arg, Command, Example, Opt},
+    render::{Hex, Output},
+    session::Session,
+    settings::Radix,
+};
+
+pub(crate) static COMMAND: Command = Command {
+    names: &["dis"],
+    summary: "disassemble",
+    synopsis: "[-r | -f] [-u] [-x | -d] [-l] [-s] [-b bytes] symbol | address | (expression) [count]",
+    options: &[
+        Opt { flag: "-r", value: None, help: "from the function's start to the address" },
+        Opt { flag: "-f", value: None, help: "from the address to the function's end" },
+        Opt { flag: "-u", value: None, help: "a user address of the current task" },
+        Opt { flag: "-x", value: None, help: "offsets in hexadecimal" },
+        Opt { flag: "-d", value: None, help: "offsets in decimal" },
+        Opt { flag: "-l", value: None, help: "file and line (needs debug information)" },
+        Opt { flag: "-s", value: None, help: "source text (needs debug information)" },
+        Opt { flag: "-b", value: Some("bytes"), help: "skip so many bytes behind each ud2" },
+    ],
+    args: &[Arg::Symbol, Arg::Number],
+    description: "\
+A symbol alone shows the whole function; an address, or a symbol with an offset, one instruction
+unless a count follows. With -r, a count keeps the last so many instructions, with -f the first.
+
+What is shown are the bytes in the dump's memory, so that instructions which the kernel patched at
+run time (alternatives, static calls and keys, ftrace) are seen as the processor saw them. Padding
+behind a function is left out.",
+    examples: &[
+        Example { about: "A function.", line: "dis linux_banner 1", output: "" },
+        Example { about: "What led to a return address.", line: "dis -r schedule+20", output: "" },
+        Example { about: "The next ten.", line: "dis schedule 10", output: "" },
+    ],
+    run,
+};
+
+/// The longest function that is believed, in bytes: without a table of sizes, a function ends
+/// where the next symbol begins.
+const MAX_FUNCTION: u64 = 1 << 20;
+
+/// The longest instruction of x86 in bytes.
+const MAX_INSTRUCTION: u64 = 15;
+
+/// The most instructions that a count may ask for.
+const MAX_COUNT: u64 = 1 << 20;
+
+#[derive(Serialize)]
+struct Row<'a> {
+    address: Hex,
+    symbol: Option<&'a str>,
+    offset: Option<u64>,
+    /// In hexadecimal.
+    bytes: String,
+    mnemonic: &'a str,
+    operands: &'a str,
+    /// What the operands refer to: the symbol of a target, the address that `%rip` leads to.
+    comment: Option<String>,
+}
+
+/// What to disassemble.
+struct Request {
+    address: u64,
+    /// Start and end of the function, where there is one.
+    function: Option<(u64, u64)>,
+    whole: bool,
+    count: Option<usize>,
+}
+
+fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
+    for (flag, what) in [("-l", "line numbers need"), ("-s", "source text needs")] {
+        if parsed.has(flag) {
+            return Err(CommandError::missing(format!(
+                "{what} the kernel's debug information, and none is loaded"
+            )));
+        }
+    }
+    let kernel = session.kernel()?;
+    let kernel = &*kernel;
+    let request = request(session, kernel, parsed)?;
+    let memory = if parsed.has("-u") || !is_kernel_address(request.address) {
+        Memory::of_user(session, kernel)?
+    } else {
+        Memory::of_kernel(kernel)
+    };
+    let hex = match parsed.one_of(&["-x", "-d"])? {
+        Some(flag) => flag == "-x",
+        None => session.settings.radix == Radix::Hexadecimal,
+    };
+    let skip = match parsed.value("-b") {
+        Some(text) => session.number(text)?.min(MAX_FUNCTION),
+        None => 0,
+    };
+    let (instructions, fault) = chosen(&memory, parsed, &request, skip)?;
+    for instruction in &instructions {
+        show(kernel, instruction, hex, out)?;
+    }
+    fault.map_or(Ok(()), |fault| Err(fault.into()))
+}
+
+fn request(session: &Session, kernel: &Kernel, parsed: &Parsed) -> Result<Request, CommandError> {
+    let word = parsed.need(0, "a symbol or an address")?;
+    let target = kernel.target();
+    let named: Vec<u64> = if numbers::parse_hex(word).is_some() {
+        Vec::new()
+    } else {
+        let all = target.images().flat_map(|image| image.symbols.all_by_name(word));
+        all.filter(|symbol| target.is_text(symbol.address)).map(|symbol| symbol.address).collect()
+    };
+    if let [_, _, ..] = named.as_slice() {
+        let addresses: Vec<_> = named.iter().map(|a| format!("{a:x}")).collect();
+        return Err(CommandError::failed(format!(
+            "several functions are called {word}: give an address of {}",
+            addresses.join(", ")
+        )));
+    }
+    let address = match named.first() {
+        Some(address) => *address,
+        None => session.address(word)?,
+    };
+    let count = match parsed.arg(1) {
+        Some(text) => Some(session.number(text)?.clamp(1, MAX_COUNT) as usize),
+        None => None,
+    };
+    let whole = named.len() == 1 && count.is_none();
+    let located = target.locate(address).filter(|_| !parsed.has("-u"));
+    let function = located.map(|located| extent(&located));
+    Ok(Request { address, function, whole, count })
+}
+
+fn extent(located: &Located<'_>) -> (u64, u64) {
+    let start = located.symbol.address;
+    (start, start.saturating_add(located.symbol.size.min(MAX_FUNCTION)))
+}
+
+type Instructions = (Vec<Instruction>, Option<Fault>);
+
+fn chosen(
+    memory: &Memory<'_>,
+    parsed: &Parsed,
+    request: &Request,
+    skip: u64,
+) -> Result<Instructions, CommandError> {
+    let address = request.address;
+    let part = parsed.one_of(&["-r", "-f"])?;
+    if part.is_none() && !request.whole {
+        let count = request.count.unwrap_or(1);
+        return Ok(run_of(memory, address, count, skip));
+    }
+    let (start, end) = request.function.ok_or_else(|| {
+        CommandError::failed(format!("{address:x}: in no function of the kernel or a module"))
+    })?;
+    let (bytes, fault) = memory.read_most(start, (end - start) as usize);
+    let mut found = decode(bytes, start, skip);
+    trim_padding(&mut found);
+    // An address within an instruction stands for the end of it, as in crash.
+    let at = found.partition_point(|i| i.address < address);
+    let count = request.count.unwrap_or(usize::MAX);
+    match part {
+        Some("-r") => {
+            found.truncate(at + 1);
+            found.drain(..found.len().saturating_sub(count));
+        }
+        Some(_) => {
+            found.drain(..at);
+            found.truncate(count);
+        }
+        None => {}
+    }
+    // What is missing matters if it was asked for.
+    let fault = fault.filter(|fault| part != Some("-r") || fault.address <= address);
+    Ok((found, fault))
+}
+
+/// `count` instructions from `address` on.
+fn run_of(memory: &Memory<'_>, address: u64, count: usize, skip: u64) -> Instructions {
+    let mut found: Vec<Instruction> = Vec::new();
+    let mut at = address;
+    while found.len() < count {
+        let wanted = (count - found.len()) as u64 * MAX_INSTRUCTION;
+        let (bytes, fault) = memory.read_most(at, wanted.min(1 << 16) as usize);
+        let read = bytes.len() as u64;
+        let whole = fault.is_none();
+        let mut piece = decode(bytes, at, skip);
+        // The last one may be cut: by the end of what was read, or of what is there.
+        while !whole && piece.last().is_some_and(|last| !last.valid) {
+            piece.pop();
+        }
+        if whole && piece.len() > count - found.len() {
+            piece.truncate(count - found.len());
+        } else if whole && piece.len() > 1 {
+            piece.retain(|i| i.end().wrapping_sub(at) + MAX_INSTRUCTION <= read);
+        }
+        piece.truncate(count - found.len());
+        let Some(last) = piece.last() else { return (found, fault) };
+        at = last.end();
+        found.extend(piece);
+        if let Some(fault) = fault {
+            let enough = found.len() >= count;
+            return (found, (!enough).then_some(fault));
+        }
+    }
+    (found, None)
+}
+
+/// Instructions of `bytes`, so many bytes behind each `ud2` left out: old kernels kept the file
+/// and line of a BUG() there.
+fn decode(bytes: Vec<u8>, start: u64, skip: u64) -> Vec<Instruction> {
+    let all = decode_all(Arch::X86_64, &bytes, start);
+    if skip == 0 {
+        return all;
+    }
+    let mut found = Vec::new();
+    let mut at = 0usize;
+    while at < bytes.len() {
+        let here = start.wrapping_add(at as u64);
+        let rest = decode_all(Arch::X86_64, &bytes[at..bytes.len().min(at + 4096)], here);
+        let trap = rest.iter().position(|i| i.mnemonic == "ud2");
+        let taken = trap.map_or(rest.len(), |trap| trap + 1);
+        let len: usize = rest[..taken].iter().map(Instruction::len).sum();
+        found.extend(rest.into_iter().take(taken));
+        at += len.max(1) + if trap.is_some() { skip as usize } else { 0 };
+    }
+    found
+}
+
+/// Removes what aligns the next function.
+fn trim_padding(instructions: &mut Vec<Instruction>) {
+    let is_padding = |i: &Instruction| {
+        let word = i.mnemonic.rsplit(' ').next().unwrap_or_default();
+        matches!(word, "nop" | "nopw" | "nopl" | "data16" | "cs")
+            || i.mnemonic == "xchg" && i.operands == "%ax,%ax"
+    };
+    let kept = instructions.iter().rposition(|i| !is_padding(i)).map_or(1, |last| last + 1);
+    instructions.truncate(kept);
+}
+
+fn show(kernel: &Kernel, instruction: &Instruction, hex: bool, out: &mut Output) -> Outcome {
+    let located = kernel.target().locate(instruction.address);
+    let name = |address| {
+        let located = kernel.target().locate(address)?;
+        Some(with_offset(located.symbol.name, located.offset, hex))
+    };
+    let comment = match (instruction.target, instruction.rip_memory) {
+        (Some(target), _) => name(target),
+        (None, Some(address)) => Some(match name(address) {
+            Some(name) => format!("{address:#x} <{name}>"),
+            None => format!("{address:#x}"),
+        }),
+        (None, None) => None,
+    };
+    let row = Row {
+        address: Hex(instruction.address),
+        symbol: located.map(|l| l.symbol.name),
+        offset: located.map(|l| l.offset),
+        bytes: instruction.bytes.iter().map(|b| format!("{b:02x}")).collect(),
+        mnemonic: &instruction.mnemonic,
+        operands: &instruction.operands,
+        comment,
+    };
+    out.record(&row, |line| {
+        match located {
+            Some(located) => {
+                let name = with_offset(located.symbol.name, located.offset, hex);
+                write!(line, "{:#x} <{name}>", instruction.address)?;
+            }
+            None => write!(line, "   {:#x}", instruction.address)?,
+        }
+        write!(line, ":\t{}", row.mnemonic)?;
+        if !row.operands.is_empty() {
+            let pad = 6usize.saturating_sub(row.mnemonic.len());
+            write!(line, "{:pad$} ", "")?;
+            match instruction.target {
+                // gdb writes addresses with 0x where objdump does not.
+                Some(target) => {
+                    let plain = format!("{target:x}");
+                    write!(line, "{}", row.operands.replacen(&plain, &format!("0x{plain}"), 1))?;
+                }
+                None => write!(line, "{}", row.operands)?,
+            }
+        }
+        match (&row.comment, instruction.target) {
+            (Some(comment), Some(_)) => write!(line, " <{comment}>")?,
+            (Some(comment), None) => write!(line, "        # {comment}")?,
+            (None, _) => {}
+        }
+        writeln!(line)
+    })
+}
+
+/// `schedule`, `schedule+20`.
+fn with_offset(name: &str, offset: u64, hex: bool) -> String {
+    match (offset, hex) {
+        (0, _) => name.to_owned(),
+        (_, true) => format!("{name}+{offset:#x}"),
+        (_, false) => format!("{name}+{offset}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn padding_behind_a_function_goes_and_traps_stay() {
+        // push %rbx; ret; int3; nopw 0x0(%rax,%rax,1); nop
+        let bytes = [0x53, 0xc3, 0xcc, 0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00, 0x90];
+        let mut found = decode(bytes.to_vec(), 0x1000, 0);
+        trim_padding(&mut found);
+        let names: Vec<_> = found.iter().map(|i| i.mnemonic.as_str()).collect();
+        assert_eq!(names, ["push", "ret", "int3"]);
+    }
+
+    #[test]
+    fn bytes_behind_a_trap_can_be_skipped() {
+        let found = decode(vec![0x0f, 0x0b, 0xff, 0xff, 0xc3], 0x1000, 2);
+        let names: Vec<_> = found.iter().map(|i| (i.address, i.mnemonic.as_str())).collect();
+        assert_eq!(names, [(0x1000, "ud2"), (0x1004, "ret")]);
+    }
+}

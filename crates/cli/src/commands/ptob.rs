@@ -1,0 +1,46 @@
+//! Page frame numbers to addresses.
+
+use serde::Serialize;
+
+use crate::{
+    Outcome,
+    parsed::Parsed,
+    registry::{Arg, Command, Example},
+    render::{Hex, Output},
+    session::Session,
+};
+
+pub(crate) static COMMAND: Command = Command {
+    names: &["ptob"],
+    summary: "page frame number to address",
+    synopsis: "frame ...",
+    options: &[],
+    args: &[Arg::Number],
+    description: "Pages have 4096 bytes; the values are hexadecimal.",
+    examples: &[Example {
+        about: "Where a frame begins.",
+        line: "ptob 512a",
+        output: "512a: 512a000",
+    }],
+    run,
+};
+
+#[derive(Serialize)]
+struct Row {
+    address: Hex,
+    /// Page frame number.
+    pfn: Hex,
+}
+
+fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
+    parsed.need(0, "a frame number")?;
+    let values: Result<Vec<u64>, _> = parsed.args.iter().map(|w| session.address(w)).collect();
+    for value in values? {
+        let address = value.checked_mul(4096).ok_or_else(|| {
+            crate::CommandError::failed(format!("{value:x}: no address is so high"))
+        })?;
+        let row = Row { address: Hex(address), pfn: Hex(value) };
+        out.record(&row, |line| writeln!(line, "{}: {}", row.pfn, row.address))?;
+    }
+    Ok(())
+}

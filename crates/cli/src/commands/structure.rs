@@ -1,0 +1,315 @@
+//! Structures and unions: their definition, or what lies in memory.
+
+use std::fmt;
+
+use necropsy_debuginfo::{Kind, Type, TypeId, Types};
+use necropsy_linux::Kernel;
+use necropsy_target::{
+    format::{self, Offsets, Radix, Style},
+    scope::Scope,
+    value::Value,
+};
+use serde::Serialize;
+
+use super::{bt::cpu_list, rd};
+use crate::{
+    CommandError, Outcome,
+    memory::Memory,
+    numbers,
+    parsed::Parsed,
+    registry::{Arg, Command, Example, Opt},
+    render::{Hex, Output},
+    session::Session,
+    values::{self, Json, View},
+};
+
+pub(crate) static COMMAND: Command = Command {
+    names: &["struct", "union", "*"],
+    summary: "definition of a structure or union, or its contents at an address",
+    synopsis: "[-o] [-l offset] [-r] [-u] [-p] [-x | -d] [-c count] type[.member[,member]] \
+               [address | symbol | (expression) | symbol:cpus] [count]",
+    options: &[
+        Opt {
+            flag: "-o",
+            value: None,
+            help: "offsets of members; with an address, their addresses",
+        },
+        Opt {
+            flag: "-l",
+            value: Some("offset"),
+            help: "the address is that of a member: at this offset, or struct.member",
+        },
+        Opt { flag: "-r", value: None, help: "the bytes, as rd shows them" },
+        Opt { flag: "-u", value: None, help: "a user address of the current task" },
+        Opt { flag: "-p", value: None, help: "with members: also what pointers lead to" },
+        Opt { flag: "-x", value: None, help: "numbers in hexadecimal" },
+        Opt { flag: "-d", value: None, help: "numbers in decimal" },
+        Opt { flag: "-c", value: Some("count"), help: "so many in a row; negative: that end here" },
+        Opt { flag: "-f", value: None, help: "not offered: offsets of the dump file" },
+    ],
+    args: &[Arg::Type, Arg::Symbol, Arg::Number],
+    description: "\
+A type's name alone is enough at the prompt: `task_struct.pid,comm ffff888003a68000`. Members may
+lie within members and arrays: `task_struct.se.load.weight`, `task_struct.comm[0]`.
+
+A per-CPU variable takes its CPUs behind a colon: `:a` all, `:1,3-5` some, `:` that of the current
+task.",
+    examples: &[
+        Example { about: "A definition.", line: "struct list_head", output: "" },
+        Example { about: "Offsets.", line: "struct -o list_head", output: "" },
+        Example { about: "Members.", line: "struct task_struct.pid,comm init_task", output: "" },
+        Example { about: "On every CPU.", line: "struct rq.nr_running runqueues:a", output: "" },
+    ],
+    run,
+};
+
+/// Most structures of one command.
+const MAX_COUNT: u64 = 1 << 24;
+
+#[derive(Serialize)]
+struct Row<'a> {
+    r#type: &'a str,
+    address: Hex,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu: Option<u32>,
+    value: Json,
+}
+
+#[derive(Serialize)]
+struct Definition<'a> {
+    r#type: &'a str,
+    size: Option<u64>,
+    definition: String,
+}
+
+/// What to show of each structure.
+struct Request<'a> {
+    name: &'a str,
+    ty: TypeId,
+    members: Vec<&'a str>,
+    style: Style,
+    pointers: bool,
+}
+
+fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
+    if parsed.has("-f") {
+        return Err(CommandError::missing(
+            "offsets of the dump file are not memory: use rd -p with a physical address",
+        ));
+    }
+    let kernel = session.kernel()?;
+    let kernel = &*kernel;
+    let word = parsed.need(0, "a type")?;
+    // `struct struct task_struct`, as it is written in C.
+    let keyword = matches!(word, "struct" | "union");
+    let first = usize::from(keyword);
+    let (name, members) = split_members(parsed.need(first, "a type")?);
+    let types = kernel.types();
+    let ty = find(kernel, name)
+        .ok_or_else(|| CommandError::failed(format!("invalid data structure reference: {name}")))?;
+    if types.as_composite(ty).is_none() {
+        return Err(CommandError::failed(format!(
+            "data type mismatch: {name} is not a struct or union"
+        )));
+    }
+    let style = values::style(session, parsed)?;
+    if let Some(wrong) = members.iter().find(|path| types.member(ty, path).is_none()) {
+        return Err(CommandError::failed(format!(
+            "invalid data structure reference: {name}.{wrong}"
+        )));
+    }
+    let request = Request { name, ty, members, style, pointers: parsed.has("-p") };
+    let Some(place) = parsed.arg(first + 1) else {
+        let base = if style.radix == Radix::Hexadecimal { style.radix } else { Radix::Decimal };
+        let offsets = if parsed.has("-o") { Offsets::Relative(base) } else { Offsets::None };
+        return define(types, &request, offsets, out);
+    };
+    let count = match (parsed.value("-c"), parsed.arg(first + 2)) {
+        (Some(text), _) | (None, Some(text)) => count(session, text)?,
+        _ => 1,
+    };
+    let back = match parsed.value("-l") {
+        Some(text) => offset(session, kernel, text)?,
+        None => 0,
+    };
+    let (places, with_cpu) = places(session, kernel, place)?;
+    let size = types.size_of(ty).unwrap_or(0).max(1);
+    let mut first = true;
+    for (cpu, address) in places {
+        let mut address = address.wrapping_sub(back);
+        if count < 0 {
+            address = address.wrapping_sub((count.unsigned_abs() - 1).wrapping_mul(size));
+        }
+        for index in 0..count.unsigned_abs() {
+            let at = address.wrapping_add(index.wrapping_mul(size));
+            if !std::mem::take(&mut first) && !with_cpu {
+                out.line("")?;
+            }
+            if with_cpu {
+                out.line(format_args!("[{}]: {at:x}", cpu.unwrap_or(0)))?;
+            }
+            if parsed.has("-o") {
+                define(types, &request, Offsets::Absolute(at), out)?;
+                continue;
+            }
+            let memory = if parsed.has("-u") {
+                Memory::of_user(session, kernel)?
+            } else {
+                Memory::of_kernel(kernel)
+            };
+            if parsed.has("-r") {
+                rd::dump(kernel, &memory, at, size, out)?;
+            } else {
+                let view = View::of_memory(kernel, memory);
+                instance(&view, &request, cpu, at, size, out)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The struct, union or typedef of one that is called `name`.
+pub(super) fn find(kernel: &Kernel, name: &str) -> Option<TypeId> {
+    let types = kernel.types();
+    let found = || {
+        let kinds = [Kind::Struct, Kind::Union, Kind::Typedef];
+        kinds.into_iter().find_map(|kind| types.find(kind, name))
+    };
+    found().or_else(|| {
+        kernel.load_module_types();
+        found()
+    })
+}
+
+/// `task_struct.pid,se.on_rq` as the type and its members.
+fn split_members(word: &str) -> (&str, Vec<&str>) {
+    match word.split_once('.') {
+        None => (word, Vec::new()),
+        Some((name, members)) => {
+            (name, members.split(',').filter(|member| !member.is_empty()).collect())
+        }
+    }
+}
+
+fn count(session: &Session, text: &str) -> Result<i64, CommandError> {
+    let count = match numbers::parse_count(text) {
+        Some(count) => count,
+        None => session.number(text)?.cast_signed(),
+    };
+    if count == 0 || count.unsigned_abs() > MAX_COUNT {
+        return Err(CommandError::usage(format!("{text}: not a count")));
+    }
+    Ok(count)
+}
+
+/// A number, or `struct.member`.
+pub(super) fn offset(session: &Session, kernel: &Kernel, text: &str) -> Result<u64, CommandError> {
+    match text.split_once('.') {
+        Some((name, path)) => find(kernel, name)
+            .and_then(|ty| kernel.types().member(ty, path))
+            .map(|member| member.offset())
+            .ok_or_else(|| {
+                CommandError::failed(format!("invalid data structure reference: {text}"))
+            }),
+        None => session.number(text),
+    }
+}
+
+type Places = Vec<(Option<u32>, u64)>;
+
+/// Addresses, and whether they are those of a per-CPU variable.
+fn places(session: &Session, kernel: &Kernel, text: &str) -> Result<(Places, bool), CommandError> {
+    let Some((symbol, cpus)) = text.split_once(':').filter(|_| !text.starts_with('(')) else {
+        return Ok((vec![(None, session.address(text)?)], false));
+    };
+    let base = session.address(symbol)?;
+    let cpus = match cpus {
+        "" => vec![session.context(kernel)?.cpu()?],
+        cpus => cpu_list(kernel, cpus)?,
+    };
+    let place = |cpu| Some((Some(cpu), base.wrapping_add(kernel.per_cpu_offset(cpu)?)));
+    Ok((cpus.into_iter().filter_map(place).collect(), true))
+}
+
+fn define(types: &Types, request: &Request<'_>, offsets: Offsets, out: &mut Output) -> Outcome {
+    let mut definition = String::new();
+    let written = if request.members.is_empty() {
+        format::write_definition(&mut definition, types, request.ty, offsets)
+    } else {
+        // As in crash, members stand with their offsets, asked for or not.
+        let offsets = match offsets {
+            Offsets::None => Offsets::Relative(request.style.radix),
+            offsets => offsets,
+        };
+        format::write_member_offsets(&mut definition, types, request.ty, &request.members, offsets)
+            .map(drop)
+    };
+    written.map_err(|_| CommandError::failed("the definition cannot be shown"))?;
+    let size = types.size_of(request.ty);
+    let row = Definition { r#type: request.name, size, definition };
+    out.record(&row, |line| line.write_str(&row.definition))
+}
+
+fn instance(
+    view: &View<'_>,
+    request: &Request<'_>,
+    cpu: Option<u32>,
+    address: u64,
+    size: u64,
+    out: &mut Output,
+) -> Outcome {
+    // Where nothing at all can be read, one reason says more than one for each member.
+    let mut byte = [0];
+    let ends = [address, address.wrapping_add(size - 1)];
+    if let [Err(fault), Err(_)] = ends.map(|end| view.read(end, &mut byte)) {
+        return Err(fault.into());
+    }
+    let value = Value::at(request.ty, address);
+    let json = if out.is_json() {
+        let shown = [(value.clone(), request.members.clone())];
+        values::json_members(view, &shown, &request.style)
+    } else {
+        Json::Null
+    };
+    let row = Row { r#type: request.name, address: Hex(address), cpu, value: json };
+    out.record(&row, |line| {
+        if request.members.is_empty() {
+            return format::write_instance(line, view, &value, &request.style);
+        }
+        for path in &request.members {
+            match pointed_to(view, &value, path).filter(|_| request.pointers) {
+                Some((ty, address, target)) => {
+                    let name = format::type_name(view.types(), ty);
+                    let gap = if name.ends_with('*') { "" } else { " " };
+                    writeln!(line, "  {name}{gap}{path} = {address:#x}")?;
+                    write_target(line, view, &target, &request.style)?;
+                }
+                None => format::write_members(line, view, &value, &[path], &request.style)?,
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The type of a pointer, its value, and the structure that it leads to, if it does.
+fn pointed_to(view: &View<'_>, value: &Value, path: &str) -> Option<(TypeId, u64, Value)> {
+    let member = value.member(view, path).ok()?;
+    let Type::Pointer(target) = *view.types().resolve(member.ty) else { return None };
+    view.types().as_composite(target)?;
+    let address = member.to_u64(view).ok().filter(|&address| address != 0)?;
+    Some((member.ty, address, Value::at(target, address)))
+}
+
+/// `  -> {`, and the structure five columns to the right.
+fn write_target(
+    line: &mut dyn fmt::Write,
+    view: &View<'_>,
+    target: &Value,
+    style: &Style,
+) -> fmt::Result {
+    let text = format::render(view, target, style).to_string();
+    for (index, text) in text.lines().enumerate() {
+        writeln!(line, "{}{text}", if index == 0 { "  -> " } else { "     " })?;
+    }
+    Ok(())
+}

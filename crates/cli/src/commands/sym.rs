@@ -1,0 +1,216 @@
+//! Symbols by name, address or part of a name.
+
+use necropsy_debuginfo::symbols::Symbol;
+use necropsy_linux::{Kernel, module::Module};
+use necropsy_target::{Image, target::VMLINUX};
+use serde::Serialize;
+
+use crate::{
+    CommandError, Outcome, numbers,
+    parsed::Parsed,
+    registry::{Arg, Command, Example, Opt},
+    render::{Hex, Output},
+    session::Session,
+};
+
+pub(crate) static COMMAND: Command = Command {
+    names: &["sym"],
+    summary: "symbols by name, address or part of a name",
+    synopsis: "[-p] [-n] symbol | address | (expression) ...\n-q text\n-l\n-M\n-m module",
+    options: &[
+        Opt { flag: "-l", value: None, help: "every symbol" },
+        Opt { flag: "-M", value: None, help: "every symbol of every module" },
+        Opt { flag: "-m", value: Some("module"), help: "every symbol of this module" },
+        Opt { flag: "-p", value: None, help: "also the symbol before" },
+        Opt { flag: "-n", value: None, help: "also the symbol behind" },
+        Opt { flag: "-q", value: Some("text"), help: "every symbol whose name contains the text" },
+    ],
+    args: &[Arg::Symbol],
+    description: "\
+Shows address, kind (nm's letter, a capital one for a global symbol), name, the offset into it in
+decimal, and the module it belongs to. A name that several symbols have shows all of them.",
+    examples: &[
+        Example { about: "An address from a log.", line: "sym schedule", output: "" },
+        Example { about: "Names to choose from.", line: "sym -q linux_ban", output: "" },
+        Example { about: "The neighbours in memory.", line: "sym -pn linux_banner", output: "" },
+    ],
+    run,
+};
+
+#[derive(Serialize)]
+struct Row<'a> {
+    address: Hex,
+    name: &'a str,
+    offset: u64,
+    /// nm's letter.
+    section: char,
+    module: Option<&'a str>,
+}
+
+fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
+    let kernel = session.kernel()?;
+    let kernel = &*kernel;
+    match parsed.one_of(&["-l", "-M", "-m", "-q"])? {
+        Some("-l") => {
+            list(&kernel.target().kernel().symbols, None, out)?;
+            return modules(kernel, None, out);
+        }
+        Some("-M") => return modules(kernel, None, out),
+        Some("-m") => return modules(kernel, parsed.value("-m"), out),
+        Some(_) => return containing(kernel, parsed.value("-q").unwrap_or_default(), out),
+        None => {}
+    }
+    parsed.need(0, "a symbol or an address")?;
+    let mut failed = Vec::new();
+    for word in &parsed.args {
+        match lookup(session, kernel, word) {
+            Some(found) => {
+                for (image, symbol, offset) in found {
+                    with_neighbours(image, &symbol, offset, parsed, out)?;
+                }
+            }
+            None => failed.push(word.as_str()),
+        }
+    }
+    match failed.as_slice() {
+        [] => Ok(()),
+        words => Err(not_found(kernel, words)),
+    }
+}
+
+type Found<'k> = Vec<(&'k Image, Symbol<'k>, u64)>;
+
+/// The symbols that a word names, or the one that an address belongs to.
+fn lookup<'k>(session: &Session, kernel: &'k Kernel, word: &str) -> Option<Found<'k>> {
+    let target = kernel.target();
+    let mut found: Found<'k> = Vec::new();
+    // A name that could be read as a number is one, as everywhere, unless no symbol is there.
+    let address = numbers::parse_hex(word);
+    if address.is_none() {
+        for image in target.images() {
+            found.extend(image.symbols.all_by_name(word).into_iter().map(|s| (image, s, 0)));
+        }
+    }
+    if found.is_empty() {
+        let address = match address {
+            Some(address) => address,
+            None => session.address(word).ok()?,
+        };
+        let located = target.locate(address)?;
+        found.push((located.image, located.symbol, located.offset));
+    }
+    Some(found)
+}
+
+fn not_found(kernel: &Kernel, words: &[&str]) -> CommandError {
+    let mut text = Vec::new();
+    for word in words {
+        let near: Vec<&str> = kernel
+            .target()
+            .images()
+            .flat_map(|image| image.symbols.iter_name_contains(word))
+            .map(|symbol| symbol.name)
+            .take(5)
+            .collect();
+        text.push(match near.as_slice() {
+            _ if numbers::parse_hex(word).is_some() => {
+                format!("{word}: in no part of the kernel's image and in no module")
+            }
+            [] => format!("symbol not found: {word}"),
+            near => format!("symbol not found: {word} (there are {})", near.join(", ")),
+        });
+    }
+    CommandError::failed(text.join("; "))
+}
+
+fn with_neighbours(
+    image: &Image,
+    symbol: &Symbol<'_>,
+    offset: u64,
+    parsed: &Parsed,
+    out: &mut Output,
+) -> Outcome {
+    let module = module_name(image);
+    if parsed.has("-p") {
+        if let Some(before) = image.symbols.prev(symbol.address) {
+            show(&before, 0, module, out)?;
+        }
+    }
+    show(symbol, offset, module, out)?;
+    if parsed.has("-n") {
+        if let Some(behind) = image.symbols.next(symbol.address) {
+            show(&behind, 0, module, out)?;
+        }
+    }
+    Ok(())
+}
+
+fn module_name(image: &Image) -> Option<&str> {
+    (image.name != VMLINUX).then_some(image.name.as_str())
+}
+
+fn show(symbol: &Symbol<'_>, offset: u64, module: Option<&str>, out: &mut Output) -> Outcome {
+    let address = Hex(symbol.address.wrapping_add(offset));
+    let row = Row { address, name: symbol.name, offset, section: symbol.kind, module };
+    out.record(&row, |line| {
+        write!(line, "{} ({}) {}", row.address, row.section, row.name)?;
+        if offset > 0 {
+            write!(line, "+{offset}")?;
+        }
+        if let Some(module) = module {
+            write!(line, " [{module}]")?;
+        }
+        writeln!(line)
+    })
+}
+
+fn list(
+    symbols: &necropsy_debuginfo::symbols::Symbols,
+    module: Option<&str>,
+    out: &mut Output,
+) -> Outcome {
+    for symbol in symbols.iter() {
+        let address = Hex(symbol.address);
+        let row = Row { address, name: symbol.name, offset: 0, section: symbol.kind, module };
+        out.record(&row, |line| writeln!(line, "{} ({}) {}", row.address, row.section, row.name))?;
+    }
+    Ok(())
+}
+
+fn containing(kernel: &Kernel, part: &str, out: &mut Output) -> Outcome {
+    let mut any = false;
+    for image in kernel.target().images() {
+        for symbol in image.symbols.iter_name_contains(part) {
+            any = true;
+            show(&symbol, 0, module_name(image), out)?;
+        }
+    }
+    if any { Ok(()) } else { Err(CommandError::failed(format!("no symbol contains {part}"))) }
+}
+
+/// The symbols of one module or of all, in order of their addresses, framed by where they begin
+/// and end.
+fn modules(kernel: &Kernel, name: Option<&str>, out: &mut Output) -> Outcome {
+    let (modules, problem) = kernel.modules();
+    let mut chosen: Vec<&Module> =
+        modules.iter().filter(|m| name.is_none_or(|name| m.name == name)).collect();
+    chosen.sort_by_key(|m| m.base);
+    for module in &chosen {
+        let bytes = module.size;
+        let image = kernel.target().modules().iter().find(|image| image.name == module.name);
+        out.line(format_args!("{:x} MODULE START: {}", module.base, module.name))?;
+        if let Some(image) = image {
+            list(&image.symbols, Some(&module.name), out)?;
+        }
+        let ends = module.ranges.iter().map(|r| r.end).max();
+        let end = ends.unwrap_or(module.base.saturating_add(bytes));
+        out.line(format_args!("{:x} MODULE END: {}", end.saturating_sub(1), module.name))?;
+    }
+    match (name, problem) {
+        (Some(name), _) if chosen.is_empty() => {
+            Err(CommandError::failed(format!("{name}: no such module")))
+        }
+        (_, Some(problem)) => Err(CommandError::failed(format!("the list of modules: {problem}"))),
+        _ => Ok(()),
+    }
+}
