@@ -188,7 +188,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     }
     let (mut seen, mut index) = (HashSet::new(), 0);
     let mut doubts: Vec<Error> = Vec::new();
-    while let Some(item) = walk.next() {
+    for item in walk.by_ref() {
         let link = match item {
             Ok(link) => link,
             Err(error) => {

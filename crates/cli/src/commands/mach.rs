@@ -14,7 +14,7 @@ use crate::{
     parsed::Parsed,
     problems::Problems,
     registry::{Command, Example, Opt},
-    render::{Hex, Output, Size},
+    render::{Hex, Output},
     session::Session,
 };
 
@@ -98,11 +98,12 @@ fn facts(kernel: &Kernel, out: &mut Output) -> Outcome {
     };
     out.record(&row, |line| {
         let mut fact = |name: &str, value: Option<String>| {
-            writeln!(line, "{name:>22}: {}", value.unwrap_or_else(|| "(unknown)".into()))
+            let value = value.unwrap_or_else(|| "(unknown)".into());
+            writeln!(line, "{}", format!("{name:>22}: {value}").trim_end())
         };
         let hex = |value: Hex| format!("{value}");
         fact("MACHINE TYPE", row.machine.clone())?;
-        fact("MEMORY SIZE", row.memory_bytes.map(|bytes| Size(bytes).to_string()))?;
+        fact("MEMORY SIZE", row.memory_bytes.map(super::sys::memory))?;
         fact("CPUS", Some(row.cpus.to_string()))?;
         if row.hypervisor.is_some() {
             fact("HYPERVISOR", row.hypervisor.clone())?;

@@ -197,7 +197,7 @@ fn overview(kernel: &Kernel, out: &mut Output) -> Outcome {
 }
 
 /// The last 64 MB of a gigabyte are firmware's and the kernel's own: crash counts them in.
-fn memory(bytes: u64) -> String {
+pub(super) fn memory(bytes: u64) -> String {
     const GIB: u64 = 1 << 30;
     let next = bytes.div_ceil(GIB).saturating_mul(GIB);
     let bytes = if next - bytes <= 64 << 20 { next } else { bytes };

@@ -45,7 +45,9 @@ impl fmt::Display for Size {
                 format!("{} {name}", self.0 / unit)
             }
             Some((unit, name)) => {
-                let tenths = u128::from(self.0) * 10 / u128::from(*unit);
+                // Rounded as crash rounds.
+                let unit = u128::from(*unit);
+                let tenths = (u128::from(self.0) * 10 + unit / 2) / unit;
                 format!("{}.{} {name}", tenths / 10, tenths % 10)
             }
         };
@@ -96,7 +98,8 @@ mod tests {
         assert_eq!(Size(0).to_string(), "0 bytes");
         assert_eq!(Size(4096).to_string(), "4 KB");
         assert_eq!(Size((8 << 30) - (100 << 20)).to_string(), "7.9 GB");
-        assert_eq!(Size(u64::MAX).to_string(), "17179869183.9 GB");
+        assert_eq!(Size(536_326_144).to_string(), "511.5 MB");
+        assert_eq!(Size(u64::MAX).to_string(), "17179869184.0 GB");
         assert_eq!(serde_json::to_string(&Size(4096)).unwrap(), "4096");
     }
 
