@@ -1,0 +1,132 @@
+//! `dis` against objdump: functions spread over vmlinux, as they lie in a dump's memory.
+//!
+//! Needs `NECROPSY_LAB` (dumps and their kernels) and `objdump`. Instructions whose bytes in memory
+//! are not those of the file are left out: the kernel patched them (alternatives, static calls and
+//! keys, ftrace, addresses moved by KASLR).
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use necropsy::{language::run_captured, opening::Request, render::Capture, session::Session};
+
+const FUNCTIONS: usize = 200;
+
+/// Most share of instructions that may differ: one in a thousand.
+const TOLERATED: usize = 1000;
+
+#[test]
+fn two_hundred_functions_are_as_objdump_prints_them() {
+    let Some(lab) = std::env::var_os("NECROPSY_LAB").map(PathBuf::from) else {
+        eprintln!("SKIPPED: NECROPSY_LAB is not set");
+        return;
+    };
+    if Command::new("objdump").arg("--version").output().is_err() {
+        eprintln!("SKIPPED: there is no objdump");
+        return;
+    }
+    for kernel in ["k510", "k612", "k72"] {
+        let dump = lab.join("out").join(format!("{kernel}-null")).join("vmcore");
+        let vmlinux = lab.join(kernel).join("vmlinux");
+        if dump.is_file() && vmlinux.is_file() {
+            compare(kernel, &dump, &vmlinux);
+        } else {
+            eprintln!("SKIPPED: no dump or no vmlinux of {kernel}");
+        }
+    }
+}
+
+/// An instruction: its bytes, and its text without comment.
+type Line = (String, String);
+
+fn compare(name: &str, dump: &Path, vmlinux: &Path) {
+    let kernel = Request { files: vec![dump.to_owned()], ..Request::default() }
+        .open()
+        .expect("the dump opens");
+    let kaslr = kernel.target().layout().expect("a kernel").kaslr;
+    let text: Vec<_> = {
+        let symbols = &kernel.target().kernel().symbols;
+        let text = symbols.iter().filter(|s| s.is_text() && s.size > 16);
+        let text = text.filter(|s| kernel.target().is_text(s.address));
+        text.filter(|s| symbols.all_by_name(s.name).len() == 1).map(|s| s.name.to_owned()).collect()
+    };
+    let step = (text.len() / FUNCTIONS).max(1);
+    let mut session = Session::on(kernel);
+    let mut ours: BTreeMap<u64, Line> = BTreeMap::new();
+    for name in text.iter().step_by(step).take(FUNCTIONS) {
+        let capture = Capture::default();
+        run_captured(&mut session, &format!("dis --json {name}"), &capture);
+        for row in capture.take().lines() {
+            let row: serde_json::Value = serde_json::from_str(row)
+                .unwrap_or_else(|error| panic!("dis {name}: {error}: {row}"));
+            let field = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+            let address = u64::from_str_radix(field("address").trim_start_matches("0x"), 16)
+                .expect("an address");
+            let text = format!("{} {}", field("mnemonic"), field("operands"));
+            let text = linked(text.trim_end(), kaslr);
+            ours.insert(address.wrapping_sub(kaslr), (field("bytes"), text));
+        }
+    }
+    let theirs = objdump(vmlinux, &ours);
+    let (mut equal, mut patched, mut different) = (0, 0, 0);
+    for (address, (bytes, text)) in &ours {
+        match theirs.get(address) {
+            Some((other, _)) if other != bytes => patched += 1,
+            Some((_, other)) if other == text => equal += 1,
+            // Behind a patched instruction the two may be out of step.
+            None => patched += 1,
+            Some((_, other)) => {
+                different += 1;
+                eprintln!("{name}: {address:x}: {bytes}: objdump {other:?}, dis {text:?}");
+            }
+        }
+    }
+    eprintln!("{name}: {equal} instructions equal, {different} differ, {patched} patched");
+    assert!(equal > 5000, "{name}: only {equal} instructions were compared");
+    assert!(patched < equal, "{name}: {patched} instructions are not those of the file");
+    assert!(different * TOLERATED <= equal + different, "{name}: too many differ");
+}
+
+/// With the target of a branch moved to where the kernel was linked.
+fn linked(text: &str, kaslr: u64) -> String {
+    let Some((before, target)) = text.rsplit_once(' ') else { return text.to_owned() };
+    match u64::from_str_radix(target, 16) {
+        Ok(address) if target.len() == 16 => {
+            format!("{before} {:x}", address.wrapping_sub(kaslr))
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// What objdump prints for the addresses that are asked for.
+fn objdump(vmlinux: &Path, wanted: &BTreeMap<u64, Line>) -> HashMap<u64, Line> {
+    let mut child = Command::new("objdump")
+        .args(["-d", "-w"])
+        .arg(vmlinux)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("objdump runs");
+    let output = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut found = HashMap::new();
+    for line in output.split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line);
+        let mut parts = line.splitn(3, '\t');
+        let (Some(address), Some(bytes)) = (parts.next(), parts.next()) else { continue };
+        let Ok(address) = u64::from_str_radix(address.trim().trim_end_matches(':'), 16) else {
+            continue;
+        };
+        if !wanted.contains_key(&address) {
+            continue;
+        }
+        let text = parts.next().unwrap_or_default();
+        let text = text.split('#').next().unwrap_or_default();
+        let text = text.split(" <").next().unwrap_or_default();
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        found.insert(address, (bytes.replace(' ', ""), text));
+    }
+    child.wait().expect("objdump ends");
+    found
+}
