@@ -19,31 +19,40 @@ pub(super) struct Opened {
     pub(super) cut: bool,
 }
 
-/// Opens gzip, xz and zstd files by their magic.
-pub(super) fn file(input: &[u8]) -> Option<Opened> {
-    let (format, (bytes, cut)) = if input.starts_with(&[0x1f, 0x8b, 8]) {
-        ("gzip", read(MultiGzDecoder::new(input), MAX_OUTPUT))
-    } else if input.starts_with(b"\xfd7zXZ\0") {
+/// Unpacks gzip, xz and zstd as it is read; none if the input's first bytes,
+/// `head`, are of none of them.
+pub fn unpacked<'a>(
+    head: &[u8],
+    input: impl Read + 'a,
+) -> Option<(&'static str, Box<dyn Read + 'a>)> {
+    if head.starts_with(&[0x1f, 0x8b, 8]) {
+        return Some(("gzip", Box::new(MultiGzDecoder::new(input))));
+    }
+    if head.starts_with(b"\xfd7zXZ\0") {
         let memory_kb = 64 * 1024;
         let reader = lzma_rust2::XzReader::new_mem_limit(input, true, memory_kb);
-        ("xz", read(reader, MAX_OUTPUT))
-    } else if input.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        ("zstd", zstd_stream(input, MAX_OUTPUT))
-    } else {
-        return None;
-    };
+        return Some(("xz", Box::new(reader)));
+    }
+    if head.starts_with(ZSTD) {
+        return Some(("zstd", zstd_stream(input)?));
+    }
+    None
+}
+
+const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+
+/// Opens gzip, xz and zstd files by their magic.
+pub(super) fn file(input: &[u8]) -> Option<Opened> {
+    let (format, reader) = unpacked(input, input)?;
+    let (bytes, cut) = read(reader, MAX_OUTPUT);
     (!bytes.is_empty()).then_some(Opened { bytes, format, cut })
 }
 
-fn zstd_stream(input: &[u8], limit: usize) -> (Vec<u8>, bool) {
-    match zstd::stream::read::Decoder::new(input) {
-        Ok(mut decoder) => {
-            // 64 MiB of window: what `zstd --long=26` needs.
-            let window_fits = decoder.window_log_max(26).is_ok();
-            if window_fits { read(decoder, limit) } else { (Vec::new(), true) }
-        }
-        Err(_) => (Vec::new(), true),
-    }
+fn zstd_stream<'a>(input: impl Read + 'a) -> Option<Box<dyn Read + 'a>> {
+    let mut decoder = zstd::stream::read::Decoder::new(input).ok()?;
+    // 64 MiB of window: what `zstd --long=26` needs.
+    decoder.window_log_max(26).ok()?;
+    Some(Box::new(decoder))
 }
 
 /// Reads to the end, to the limit, or to the first damage.
@@ -80,8 +89,10 @@ pub(super) fn pstore_record(input: &[u8]) -> Option<Opened> {
         consider("zlib", read(ZlibDecoder::new(input), MAX_RECORD));
     }
     consider("deflate", read(DeflateDecoder::new(input), MAX_RECORD));
-    if input.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        consider("zstd", zstd_stream(input, MAX_RECORD));
+    if input.starts_with(ZSTD)
+        && let Some(reader) = zstd_stream(input)
+    {
+        consider("zstd", read(reader, MAX_RECORD));
     }
     if best.as_ref().is_none_or(|b| b.cut) && input.len() <= 1 << 20 {
         if let Some(bytes) = lzo_block(input) {

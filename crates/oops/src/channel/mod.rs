@@ -6,7 +6,7 @@
 //!
 //! The stages, each in a file of its own: `rows` cuts at line ends and applies
 //! terminal sequences; `learn` judges a sample; `markup` unquotes; `wrap`
-//! rejoins; `structured`, `kmsg` and `netconsole` take records apart and put
+//! and `rest` rejoin; `structured`, `kmsg` and `netconsole` take records apart and put
 //! them in order; `prefix` takes prefixes off; `ocr` repairs; `session` tells
 //! kinds of lines apart.
 
@@ -25,11 +25,13 @@ mod printk;
 mod pstore;
 mod qr;
 mod ramoops;
+mod rest;
 mod rows;
 mod session;
 mod structured;
 mod syslog;
 mod wrap;
 
+pub use compress::unpacked;
 pub use container::{Kind, Stream, unwrap};
 pub use normalise::{Feed, Lines, lines};

@@ -8,6 +8,7 @@ use super::learn::{self, Form};
 use super::netconsole::Reassembly;
 use super::ocr;
 use super::prefix::{self, Meta};
+use super::rest;
 use super::rows::{Row, Rows, terminal_text};
 use super::session::Session;
 use super::structured::{Fields, Framing};
@@ -20,6 +21,9 @@ const WINDOW: usize = 512 * 1024;
 
 /// Earlier bytes that are judged together with a short new piece.
 const CONTEXT: usize = 64 * 1024;
+
+/// A line that is longer, in bytes, is not joined to by its grammar.
+const MAX_JOINED: usize = 8192;
 
 /// Origins told apart; lines of further ones carry none.
 const MAX_ORIGINS: usize = 256;
@@ -214,17 +218,26 @@ impl<'a> Normaliser<'a> {
         {
             row.text = Cow::Owned(mended);
         }
-        let Some(wrap) = self.form.wrap else {
-            self.end_broken();
+        let cut = rest::cut_of(&row.text);
+        if cut.is_none() && self.form.wrap.is_none() && self.broken.is_none() {
             self.record(row);
             return;
-        };
+        }
         let starts = learn::begins_record(&row.text, &self.form);
-        if let Some(broken) = &mut self.broken
-            && wrap.continues(broken, &row.text, starts)
-        {
-            wrap.join(broken, &row.text);
-            return;
+        if let Some(broken) = &mut self.broken {
+            if let Some(wrap) = self.form.wrap
+                && wrap.continues(broken, &row.text, starts)
+            {
+                wrap.join(broken, &row.text);
+                return;
+            }
+            if let Some(cut) = rest::cut_of(&broken.row.text)
+                && !starts
+                && broken.row.text.len() < MAX_JOINED
+                && rest::join(broken.row.text.to_mut(), cut, &row.text)
+            {
+                return;
+            }
         }
         self.end_broken();
         self.broken = Some(Broken::new(row, starts));

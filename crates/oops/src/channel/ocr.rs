@@ -82,6 +82,7 @@ fn hex(text: &str) -> Option<String> {
             '0'..='9' | 'a'..='f' => Some(c),
             'O' | 'l' | 'B' | 'S' => Some(fold(c)),
             't' => Some('f'),
+            'o' => Some('0'),
             _ => None,
         })
         .collect()
