@@ -42,13 +42,8 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// The kernel's own memory.
-    pub fn of_kernel(kernel: &'a Kernel) -> Self {
-        Self::of_memory(kernel, Memory::of_kernel(kernel))
-    }
-
-    /// Another address space; symbols and types stay the kernel's.
-    pub fn of_memory(kernel: &'a Kernel, memory: Memory<'a>) -> Self {
+    /// Memory of any address space; symbols and types are the kernel's.
+    pub fn new(kernel: &'a Kernel, memory: Memory<'a>) -> Self {
         View { kernel, memory, history: Cow::Borrowed(&[]) }
     }
 

@@ -14,7 +14,7 @@ use crate::{
 pub(crate) static COMMAND: Command = Command {
     names: &["mod", "lsmod"],
     summary: "loaded modules",
-    synopsis: "[-t]\n-s module [object]\n-S [directory]",
+    synopsis: "[-t]\n-s module [object]\n-S [directory]\n-d module\n-D",
     options: &[
         Opt { flag: "-t", value: None, help: "modules that taint the kernel, and how" },
         Opt {

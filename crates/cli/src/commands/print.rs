@@ -92,7 +92,7 @@ fn run(session: &mut Session, parsed: &Parsed, radix: Option<Radix>, out: &mut O
     } else {
         Memory::of_kernel(&kernel)
     };
-    let view = View::of_memory(&kernel, memory);
+    let view = View::new(&kernel, memory);
     if let Some((expression, cpus)) = per_cpu(&kernel, &text) {
         return on_cpus(session, &kernel, &view, (expression, cpus), &style, out);
     }

@@ -109,7 +109,7 @@ mod tests {
             table(0x8000_0000_01e0_8063, 0x1e0_8000, &["PRESENT", "RW"]),
             "      PTE         PHYSICAL  FLAGS\n8000000001e08063   1e08000  (PRESENT|RW)\n"
         );
-        assert_eq!(table(0, 0, &[]), "PTE  PHYSICAL  FLAGS\n  0      0     (no mapping)\n");
+        assert_eq!(table(0, 0, &[]), "PTE  PHYSICAL  FLAGS\n 0       0     (no mapping)\n");
         assert_eq!(
             table(0x25, 0, &["PRESENT"]),
             "PTE  PHYSICAL  FLAGS\n 25      0     (PRESENT)\n"

@@ -19,8 +19,9 @@ use crate::{
 pub(crate) static COMMAND: Command = Command {
     names: &["rd"],
     summary: "read memory",
-    synopsis: "[-8 | -16 | -32 | -64] [-d | -D | -x | -s | -S | -SS | -a] [-N] [-R] [-k | -u | -p] \
-               [-o offset] [-e end] [-r file] address | symbol | (expression) [count]",
+    synopsis: "[-8 | -16 | -32 | -64] [-d | -D | -x] [-N] [-R] [-k | -u | -p] [-o offset] address [count]\n\
+               [-s | -S | -SS | -a] [-k | -u | -p] [-o offset] address | symbol | (expression) [count]\n\
+               [-k | -u | -p] -e end address\n-r file [-k | -u | -p] address [bytes]",
     options: &[
         Opt { flag: "-8", value: None, help: "bytes" },
         Opt { flag: "-16", value: None, help: "16-bit words" },

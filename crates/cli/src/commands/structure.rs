@@ -26,8 +26,9 @@ use crate::{
 pub(crate) static COMMAND: Command = Command {
     names: &["struct", "union", "*"],
     summary: "definition of a structure or union, or its contents at an address",
-    synopsis: "[-o] [-l offset] [-r] [-u] [-p] [-x | -d] [-c count] type[.member[,member]] \
-               [address | symbol | (expression) | symbol:cpus] [count]",
+    synopsis: "[-o] [-x] type[.member[,member]]\n\
+               [-o | -r | -p] [-l offset] [-u] [-x | -d] [-c count] type[.member,...] address [count]\n\
+               type[.member,...] symbol:cpus",
     options: &[
         Opt {
             flag: "-o",
@@ -160,7 +161,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
             if parsed.has("-r") {
                 rd::dump(kernel, &memory, at, size, out)?;
             } else {
-                let view = View::of_memory(kernel, memory);
+                let view = View::new(kernel, memory);
                 instance(&view, &request, cpu, at, size, out)?;
             }
         }
