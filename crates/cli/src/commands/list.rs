@@ -22,8 +22,8 @@ use crate::{
 pub(crate) static COMMAND: Command = Command {
     names: &["list"],
     summary: "entries of a linked list",
-    synopsis: "[[-o] offset] [-e end] [-s | -S struct[.member,...]] [-l offset] [-x | -d] [-r | -B] \
-               [-h [-O offset] | -H] start",
+    synopsis: "[-e end] [-s | -S struct[.member,...] [-l offset]] [-x | -d] [-B] [[-o] offset] start\n\
+               [...] [-r] [-B] [-o offset] [-h [-O offset] | -H] start",
     options: &[
         Opt {
             flag: "-o",

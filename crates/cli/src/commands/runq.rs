@@ -23,7 +23,11 @@ pub(crate) static COMMAND: Command = Command {
     summary: "run queues",
     synopsis: "[-t | -T | -m | -g] [-c cpus]",
     options: &[
-        Opt { flag: "-t", value: None, help: "the clock of each queue, and when its task got the CPU (ns)" },
+        Opt {
+            flag: "-t",
+            value: None,
+            help: "the clock of each queue, and when its task got the CPU (ns)",
+        },
         Opt { flag: "-T", value: None, help: "how far each queue's clock lags behind the latest" },
         Opt { flag: "-m", value: None, help: "for how long each running task has had its CPU" },
         Opt { flag: "-g", value: None, help: "by task group, running tasks included" },
@@ -37,9 +41,13 @@ class are shown where there are any. The number in brackets is the priority: 0 t
 100 to 139 the others. A CPU's stopper (migration/N) is shown where it waits.
 
 (DELAYED) marks a task that sleeps already and stays queued to pay its debt of time (6.12).
-A queue's clock is set as its CPU schedules: a clock that lags belongs to a CPU that hangs or idles.",
+A queue's clock is set as its CPU schedules: one that lags belongs to a CPU that hangs or idles.",
     examples: &[
-        Example { about: "Which CPU stopped scheduling, and how long ago.", line: "runq -T", output: "" },
+        Example {
+            about: "Which CPU stopped scheduling, and how long ago.",
+            line: "runq -T",
+            output: "",
+        },
         Example { about: "The groups of one CPU.", line: "runq -g -c 1", output: "" },
     ],
     run,

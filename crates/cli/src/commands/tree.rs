@@ -22,8 +22,8 @@ use crate::{
 pub(crate) static COMMAND: Command = Command {
     names: &["tree"],
     summary: "entries of a red-black tree, radix tree, XArray or maple tree",
-    synopsis: "[-t rbtree | radix | xarray | maple] [-r offset] [-o offset] \
-               [-s | -S struct[.member,...]] [-x | -d] [-l] [-p] [-v] [-N] start",
+    synopsis: "[-t rbtree] [-l] [-r offset] [-o offset] [-p] [-s | -S struct[.member,...]] [-x | -d] [-N] start\n\
+               -t radix | xarray | maple [-v] [-r offset] [-p] [-s | -S struct[.member,...]] [-N] start",
     options: &[
         Opt {
             flag: "-t",
