@@ -27,7 +27,7 @@ fn frame(pc: u64, slot: u64, bp: Option<u64>, found_by: FoundBy) -> Frame {
 pub(super) fn frame_pointer(target: &Target, at: &Frame, stack: Option<&Stack>) -> Option<Frame> {
     let stack = stack?;
     let bp = at.regs.get(Reg::Rbp)?;
-    if bp % 8 != 0 || bp < at.sp || bp + 16 > stack.end {
+    if bp % 8 != 0 || bp < at.sp || bp > stack.end.saturating_sub(16) {
         return None;
     }
     let next = target.read_u64(bp).ok()?;
@@ -41,16 +41,17 @@ pub(super) fn frame_pointer(target: &Target, at: &Frame, stack: Option<&Stack>) 
 pub(super) fn called_from(target: &Target, at: &Frame, stack: Option<&Stack>) -> Option<Frame> {
     let stack = stack?;
     let function = target.locate(at.lookup_pc())?.symbol.address;
-    let mut slot = at.sp.max(stack.start).next_multiple_of(8);
-    while slot + 8 <= stack.end {
-        if let Ok(word) = target.read_u64(slot)
-            && direct_call(target, word) == Some(function)
-        {
-            return Some(frame(word, slot, None, FoundBy::Call));
-        }
-        slot += 8;
-    }
-    None
+    slots(at, stack).find_map(|slot| {
+        let word = target.read_u64(slot).ok()?;
+        (direct_call(target, word) == Some(function))
+            .then(|| frame(word, slot, None, FoundBy::Call))
+    })
+}
+
+/// The words of the stack above the stack pointer.
+fn slots(at: &Frame, stack: &Stack) -> impl Iterator<Item = u64> {
+    let first = at.sp.max(stack.start).checked_next_multiple_of(8).unwrap_or(u64::MAX);
+    (first..stack.end.saturating_sub(7)).step_by(8)
 }
 
 /// Where the `call rel32` before `pc` leads, if there is one.
@@ -66,16 +67,10 @@ fn direct_call(target: &Target, pc: u64) -> Option<u64> {
 /// The next word above `sp` that follows a call instruction.
 pub(super) fn scan(target: &Target, at: &Frame, stack: Option<&Stack>) -> Option<Frame> {
     let stack = stack?;
-    let mut slot = at.sp.max(stack.start).next_multiple_of(8);
-    while slot + 8 <= stack.end {
-        if let Ok(word) = target.read_u64(slot) {
-            if follows_call(target, word) {
-                return Some(frame(word, slot, None, FoundBy::Scan));
-            }
-        }
-        slot += 8;
-    }
-    None
+    slots(at, stack).find_map(|slot| {
+        let word = target.read_u64(slot).ok()?;
+        follows_call(target, word).then(|| frame(word, slot, None, FoundBy::Scan))
+    })
 }
 
 /// Whether the instruction before `pc` could be a call: `e8 rel32`, or `ff /2` in its
