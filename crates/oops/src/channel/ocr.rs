@@ -19,7 +19,7 @@ static SYMBOL_WORDS: LazyLock<Vocabulary> =
 const MAX_NAMES: usize = 65_536;
 
 /// Of how many rows one must show damage, for the capture to be read so.
-const ROWS_A_DAMAGE: usize = 200;
+const ROWS_A_DAMAGE: usize = 100;
 
 /// A character's class of confusion.
 fn fold(c: char) -> char {
@@ -203,12 +203,21 @@ fn is_damaged(row: &str) -> bool {
         return hex(address).is_some_and(|h| h != address);
     }
     // Register values, and the bytes of the code.
-    let code = row.contains("Code: ");
-    row.split(' ').any(|word| {
-        let address = word.len() == 16 && word.bytes().filter(u8::is_ascii_digit).count() >= 4;
-        let byte = code && word.len() == 2;
-        (address || byte) && hex(word).is_some_and(|h| h != word)
-    })
+    let misread = |word: &str| hex(word).is_some_and(|h| h != word);
+    let address = |word: &str| {
+        word.len() == 16 && word.bytes().filter(u8::is_ascii_digit).count() >= 4 && misread(word)
+    };
+    let bytes = row.split_once("Code: ").map_or("", |(_, bytes)| bytes);
+    row.split(' ').any(address) || (is_code(bytes) && bytes.split(' ').any(misread))
+}
+
+/// Are these the bytes of code, most of them read right? Prose such as
+/// `Unable to access opcode bytes at RIP` is not.
+fn is_code(bytes: &str) -> bool {
+    let words = || bytes.split_whitespace().map(|word| word.trim_matches(['<', '>']));
+    let sound = words().filter(|word| hex(word).is_some_and(|h| h == *word)).count();
+    let all = words().count();
+    all >= 8 && sound * 4 >= all * 3 && words().all(|word| word.len() == 2 && hex(word).is_some())
 }
 
 /// Words of letters, digits and `_`, each with its place.
@@ -451,6 +460,9 @@ mod tests {
             " [<ffffffff81844c6b>] pipe_lock+0x5b/0x70",
             "echo 0 > /proc/sys/kernel/hung_task_timeout_secs",
             "a+0xlong/path",
+            "Code: Unable to access opcode bytes at RIP 0x7f2a5c3a9e4d.",
+            "Code: Bad RIP value.",
+            "Code: 8B 45 FC 8B 00 89 04 24 E8 1B",
         ] {
             assert!(!is_damaged(row), "{row}");
         }

@@ -3,7 +3,8 @@
 
 use super::rows::Row;
 
-/// Widths that terminals have: few broken rows suffice to believe in them.
+/// Widths that terminals have: few broken rows suffice to believe in them, the
+/// fewest for the first two.
 const COMMON: [usize; 6] = [80, 132, 100, 120, 128, 160];
 
 /// Longest line put together again, in bytes.
@@ -16,6 +17,8 @@ pub(super) struct Ruler {
     widest: usize,
     /// Rows that can be the rest of a row as wide as the widest.
     rests: usize,
+    /// Rows behind one as wide as the widest that begin like a line.
+    fresh: usize,
     /// Rows without prefix behind a narrower row.
     strays: usize,
     previous_width: usize,
@@ -28,16 +31,19 @@ impl Ruler {
     pub(super) fn measure(&mut self, row: &str, starts: bool) {
         let width = width_of(row);
         if !starts && goes_on(row) {
-            if self.previous_width == self.widest && !begins_anew(row) {
-                self.rests += 1;
-            } else {
-                self.strays += 1;
+            match self.previous_width == self.widest {
+                true if !begins_anew(row) => self.rests += 1,
+                full => {
+                    self.fresh += usize::from(full);
+                    self.strays += 1;
+                }
             }
         }
         if width > self.widest {
             self.widest = width;
             self.strays += self.rests;
             self.rests = 0;
+            self.fresh = 0;
         }
         self.previous_width = width;
         self.rows += 1;
@@ -53,7 +59,10 @@ impl Ruler {
         let believed = match (stamped, common) {
             (true, true) => self.rests > 0 && self.strays <= self.rests * 8,
             (true, false) => self.rests >= 3 && self.strays <= self.rests,
-            (false, true) => self.rests > 0,
+            (false, true) => {
+                let first_two = COMMON[..2].contains(&self.widest);
+                self.rests >= if first_two { 1 } else { 2 } && self.rests > self.fresh
+            }
             (false, false) => false,
         };
         (believed && self.widest >= 40).then_some(Wrap { width: self.widest, stamped })
