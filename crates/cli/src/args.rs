@@ -6,6 +6,7 @@ use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcom
 use clap_complete::Shell;
 
 use crate::{
+    convert::ConvertArgs,
     opening::Request,
     registry::{self, Command},
 };
@@ -61,6 +62,8 @@ pub struct SessionArgs {
 /// What needs no session, apart from the registry's own.
 #[derive(Debug, Subcommand)]
 pub enum Action {
+    /// Write a dump in another format, or only a part of it
+    Convert(ConvertArgs),
     /// Write completions for a shell to standard output
     Completions {
         /// Which shell
@@ -186,6 +189,9 @@ mod tests {
     fn other_subcommands() {
         assert!(matches!(read("necropsy man"), Ok(Invocation::Action(Action::Man))));
         assert!(read("necropsy completions bash").is_ok());
+        let convert = "necropsy convert a b OUT --touched-by lines --compress zstd:19";
+        assert!(matches!(read(convert), Ok(Invocation::Action(Action::Convert(_)))));
+        assert!(read("necropsy convert OUT").is_err());
         assert!(read("necropsy").is_err() && read("necropsy vmcore --bogus").is_err());
     }
 

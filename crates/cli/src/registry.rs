@@ -8,6 +8,8 @@ use crate::{commands, error::Outcome, parsed::Parsed, render::Output, session::S
 /// All commands, in the order of the manual.
 pub static COMMANDS: &[&Command] = &[
     &commands::sys::COMMAND,
+    &commands::info::COMMAND,
+    &commands::doctor::COMMAND,
     &commands::log::COMMAND,
     &commands::alias::COMMAND,
     &commands::ascii::COMMAND,

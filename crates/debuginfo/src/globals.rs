@@ -48,6 +48,11 @@ pub fn global_type_within(types: &Types, name: &str, extent: u64) -> Option<Type
     })
 }
 
+/// The variables of the table, sorted.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    TABLE.lines().filter_map(|line| line.split(':').next())
+}
+
 /// What stands after `name:` in a sorted table.
 fn find_line<'a>(table: &'a str, name: &str) -> Option<&'a str> {
     let (mut low, mut high) = (0, table.len());

@@ -1,17 +1,18 @@
 //! A dump: memory, and what the format says about it.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use crate::{
     Arch, Completeness, FileInfo, Format, Header, Note, OpenError, OpenOptions, Page,
-    PhysicalMemory, PrStatus, Presence, QemuCpuState, Read, VmCoreInfo,
+    PhysicalMemory, PrStatus, Presence, QemuCpuState, Read, Recorder, VmCoreInfo,
     meta::{Meta, Opened},
     open,
 };
 
 /// An open dump of any format.
 pub struct Dump {
-    memory: Box<dyn PhysicalMemory>,
+    memory: Arc<dyn PhysicalMemory>,
+    recorder: Option<Recorder<Arc<dyn PhysicalMemory>>>,
     meta: Meta,
 }
 
@@ -23,8 +24,7 @@ impl Dump {
     /// # Errors
     /// When no memory could ever be read: see [`OpenError`].
     pub fn open(files: &[PathBuf], options: OpenOptions) -> Result<Dump, OpenError> {
-        let Opened { memory, meta } = open::open(files, &options)?;
-        Ok(Dump { memory, meta })
+        open::open(files, &options).map(Dump::of)
     }
 
     /// Opens a dump whose files are in memory already, each under the name that messages call it.
@@ -35,8 +35,27 @@ impl Dump {
         files: Vec<(PathBuf, Vec<u8>)>,
         options: OpenOptions,
     ) -> Result<Dump, OpenError> {
-        let Opened { memory, meta } = open::open_bytes(files, &options)?;
-        Ok(Dump { memory, meta })
+        open::open_bytes(files, &options).map(Dump::of)
+    }
+
+    fn of(Opened { memory, meta }: Opened) -> Dump {
+        Dump { memory: memory.into(), recorder: None, meta }
+    }
+
+    /// Remembers from now on which frames are read.
+    pub fn record(&mut self) {
+        self.recorder = Some(Recorder::new(self.memory.clone()));
+    }
+
+    /// Which frames were read, if that is remembered.
+    pub fn recorder(&self) -> Option<&Recorder<Arc<dyn PhysicalMemory>>> {
+        self.recorder.as_ref()
+    }
+
+    /// The memory for those who look through much of it to find little: what they pass over is
+    /// not remembered as read.
+    pub fn unrecorded(&self) -> &dyn PhysicalMemory {
+        &*self.memory
     }
 
     /// The format.
@@ -110,7 +129,10 @@ impl PhysicalMemory for Dump {
         self.memory.page_size()
     }
     fn page(&self, pfn: u64) -> Read<Page<'_>> {
-        self.memory.page(pfn)
+        match &self.recorder {
+            None => self.memory.page(pfn),
+            Some(recorder) => recorder.page(pfn),
+        }
     }
     fn presence(&self, pfn: u64) -> Presence {
         self.memory.presence(pfn)

@@ -146,7 +146,7 @@ fn conversions_read_back() {
             .flat_map(|(first, end)| first..end)
             .filter(|&pfn| keep(pfn) == Keep::Store)
             .collect();
-        for packing in [Some(Packing::None), Some(Packing::Zlib), Some(Packing::Zstd), None] {
+        for packing in [Some(Packing::None), Some(Packing::Zlib(1)), Some(Packing::Zstd(3)), None] {
             let path = out.path().join(format!("{name}-{packing:?}"));
             let stats = match packing {
                 Some(packing) => write_kdump(&path, &source, &origin, packing, &keep, None),

@@ -18,7 +18,7 @@ pub struct Kernel {
     shapes: OnceLock<Shapes>,
     per_cpu: OnceLock<Vec<u64>>,
     module_list: OnceLock<(Vec<module::Module>, Option<Error>)>,
-    module_types: OnceLock<()>,
+    module_types: OnceLock<module::LoadedTypes>,
 }
 
 /// More CPUs than any kernel can be built for (NR_CPUS is 8192 at most).
@@ -181,8 +181,8 @@ impl Kernel {
     }
 
     /// Adds the modules' types to the graph, once.
-    pub fn load_module_types(&self) {
-        self.module_types.get_or_init(|| module::load_types(self));
+    pub fn load_module_types(&self) -> &module::LoadedTypes {
+        self.module_types.get_or_init(|| module::load_types(self))
     }
 
     /// `vmlinux` or the name of the module that an address belongs to.

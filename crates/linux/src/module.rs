@@ -203,26 +203,46 @@ fn symbols(target: &Target, shapes: &Shapes, module: &Module) -> Result<Symbols>
     Ok(builder.finish())
 }
 
+/// What became of the modules' types.
+#[derive(Debug, Default)]
+pub struct LoadedTypes {
+    /// Modules whose types were loaded.
+    pub loaded: usize,
+    /// Why others' were not, or why there are none at all.
+    pub errors: Vec<Error>,
+}
+
 /// Loads the BTF of every module into the graph: the list `btf_modules` since 5.11.
-pub(crate) fn load_types(kernel: &Kernel) {
+pub(crate) fn load_types(kernel: &Kernel) -> LoadedTypes {
+    let mut types = LoadedTypes::default();
+    if let Err(error) = load_each(kernel, &mut types) {
+        types.errors.push(error);
+    }
+    types
+}
+
+fn load_each(kernel: &Kernel, types: &mut LoadedTypes) -> Result<()> {
     let target = kernel.target();
     let shapes = kernel.shapes();
-    let (Some(head), Some(base)) = (target.address_of("btf_modules"), target.btf_base()) else {
-        return;
+    let base = target.btf_base().ok_or_else(|| Error::no_symbol("__start_BTF"))?;
+    let head = kernel.symbol("btf_modules")?;
+    let link_offset = shapes.btf_module.list.offset()?;
+    let load = |entry: u64| -> Result<()> {
+        let btf = shapes.btf_module.btf.read(target, entry)?;
+        let data = shapes.btf.data.read(target, btf)?;
+        let size = shapes.btf.data_size.read(target, btf)?;
+        let bytes = target.read_bytes(data, size.min(MAX_MODULE))?;
+        btf::load_btf(kernel.types(), &bytes, Some(base))
+            .map_err(|error| Error::corrupt(error.to_string()))?;
+        Ok(())
     };
-    let Ok(link_offset) = shapes.btf_module.list.offset() else { return };
-    for link in crate::list::list(target, head).map_while(Result::ok) {
-        let entry = link.wrapping_sub(link_offset);
-        let _ = (|| -> Result<()> {
-            let btf = shapes.btf_module.btf.read(target, entry)?;
-            let data = shapes.btf.data.read(target, btf)?;
-            let size = shapes.btf.data_size.read(target, btf)?;
-            let bytes = target.read_bytes(data, size.min(MAX_MODULE))?;
-            btf::load_btf(kernel.types(), &bytes, Some(base))
-                .map_err(|error| Error::corrupt(error.to_string()))?;
-            Ok(())
-        })();
+    for link in crate::list::list(target, head) {
+        match load(link?.wrapping_sub(link_offset)) {
+            Ok(()) => types.loaded += 1,
+            Err(error) => types.errors.push(error),
+        }
     }
+    Ok(())
 }
 
 /// The letters of taint bits, as `/proc/modules` prints them (kernel/panic.c, taint_flags).

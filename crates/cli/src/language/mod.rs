@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    CommandError,
+    CommandError, Status,
     error::Outcome,
     names::TypeKind,
     parsed::Parsed,
@@ -34,8 +34,8 @@ pub fn run_line(session: &mut Session, text: &str) {
     }
 }
 
-/// Runs one line; its output goes to `capture`, unless the line itself sends it elsewhere.
-pub fn run_captured(session: &mut Session, text: &str, capture: &crate::render::Capture) {
+/// Runs one line; its output goes to `capture`, what failed included. How it went.
+pub fn run_captured(session: &mut Session, text: &str, capture: &crate::render::Capture) -> Status {
     session.interrupted.store(false, Ordering::Relaxed);
     let sink = Sink::capture(capture.clone());
     let mut out = Output::new(sink, session.settings.form, session.interrupted.clone());
@@ -44,9 +44,13 @@ pub fn run_captured(session: &mut Session, text: &str, capture: &crate::render::
         Err(error) => Err((String::new(), error)),
     };
     let closed = out.finish().map_err(|error| (String::new(), error));
-    if let Err((name, error)) = result.and(closed) {
-        let _ = writeln!(capture.clone(), "{name}: {error}");
-        session.note(error.status());
+    match result.and(closed) {
+        Ok(()) => Status::Done,
+        Err((name, error)) => {
+            let _ = writeln!(capture.clone(), "{name}: {error}");
+            session.note(error.status());
+            error.status()
+        }
     }
 }
 

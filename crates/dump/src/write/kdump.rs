@@ -20,18 +20,18 @@ const ZSTD: u32 = 0x20;
 pub enum Packing {
     /// Not at all.
     None,
-    /// zlib, level 1: what every reader has.
-    Zlib,
-    /// Zstandard, level 3: smaller and faster; crash needs to be built with it.
-    Zstd,
+    /// zlib at a level from 1 to 9: what every reader has.
+    Zlib(u32),
+    /// Zstandard at a level from 1 to 22: smaller and faster; crash needs to be built with it.
+    Zstd(i32),
 }
 
 impl Packing {
     fn flag(self) -> u32 {
         match self {
             Packing::None => 0,
-            Packing::Zlib => ZLIB,
-            Packing::Zstd => ZSTD,
+            Packing::Zlib(_) => ZLIB,
+            Packing::Zstd(_) => ZSTD,
         }
     }
 }
@@ -142,8 +142,8 @@ fn is_zero(page: &[u8]) -> bool {
 fn pack(page: &[u8], packing: Packing) -> Packed {
     let packed = match packing {
         Packing::None => None,
-        Packing::Zlib => deflate(page),
-        Packing::Zstd => zstd::bulk::compress(page, 3).ok(),
+        Packing::Zlib(level) => deflate(page, level),
+        Packing::Zstd(level) => zstd::bulk::compress(page, level).ok(),
     };
     match packed {
         Some(bytes) if bytes.len() < page.len() => Packed::Data { bytes, flag: packing.flag() },
@@ -151,9 +151,9 @@ fn pack(page: &[u8], packing: Packing) -> Packed {
     }
 }
 
-fn deflate(page: &[u8]) -> Option<Vec<u8>> {
+fn deflate(page: &[u8], level: u32) -> Option<Vec<u8>> {
     let mut out = vec![0; page.len()];
-    let mut zlib = Compress::new(flate2::Compression::fast(), true);
+    let mut zlib = Compress::new(flate2::Compression::new(level.min(9)), true);
     match zlib.compress(page, &mut out, FlushCompress::Finish) {
         Ok(Status::StreamEnd) => {
             out.truncate(zlib.total_out() as usize);
