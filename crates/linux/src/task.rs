@@ -251,7 +251,7 @@ impl<'k> Task<'k> {
         let Some(mm) = self.mm()? else { return Ok(0) };
         let kernel = self.kernel;
         let target = kernel.target();
-        let mut pages = 0i64;
+        let mut pages = self.cached_rss().unwrap_or(0);
         // MM_FILEPAGES, MM_ANONPAGES, MM_SHMEMPAGES; 2 is swap.
         for counter in [0u64, 1, 3] {
             pages += if let Ok(counts) = kernel.shapes().mm.rss_count.address(mm) {
@@ -271,6 +271,27 @@ impl<'k> Task<'k> {
             };
         }
         Ok(pages.max(0) as u64 * 4)
+    }
+
+    /// Pages that the threads of its group have counted and not yet added to the address space's
+    /// counters (SPLIT_RSS_COUNTING).
+    fn cached_rss(&self) -> Result<i64> {
+        let shapes = self.kernel.shapes();
+        if !shapes.task.rss_cache.exists() {
+            return Ok(0);
+        }
+        let target = self.kernel.target();
+        let signal = self.get(&shapes.task.signal)?;
+        let head = shapes.signal.thread_head.address(signal)?;
+        let node = shapes.task.thread_node.offset()?;
+        let mut pages = 0;
+        for link in list(target, head).map_while(Result::ok) {
+            let counts = shapes.task.rss_cache.address(link.wrapping_sub(node))?;
+            for counter in [0, 1, 3] {
+                pages += i64::from(target.read_u32(counts + counter * 4)? as i32);
+            }
+        }
+        Ok(pages)
     }
 
     /// When it last got a CPU, in ns of the scheduler's clock.
@@ -573,14 +594,6 @@ impl Kernel {
     pub fn rq_clock(&self, cpu: u32) -> Result<u64> {
         let rq = self.runqueue(cpu)?;
         self.shapes().rq.clock.read(self.target(), rq)
-    }
-
-    /// Pages of memory that the kernel manages (`totalram_pages`).
-    ///
-    /// # Errors
-    /// A fault, or a missing symbol.
-    pub fn total_ram_pages(&self) -> Result<u64> {
-        Ok(self.target().read_u64(self.symbol("_totalram_pages")?)?)
     }
 
     /// Time since boot in ns, time in suspend included.

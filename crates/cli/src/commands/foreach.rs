@@ -12,9 +12,7 @@ use crate::{
 pub(crate) static COMMAND: Command = Command {
     names: &["foreach"],
     summary: "a command for many tasks",
-    synopsis: "[[pid | task | name | 'regex' | kernel | user | gleader | active | RU | IN | UN | ST | \
-               ZO | TR | SW | DE | WA | PA | ID | NE] ...] bt | ps | set | sig | task | vtop | ... \
-               [options]",
+    synopsis: "[pid | task | name | 'regex' | kind | state] ... command [options]",
     options: &[],
     args: &[Arg::CommandLine],
     description: "\

@@ -43,6 +43,7 @@ shapes! {
         nivcsw: "nivcsw",
         last_switch_count?o: "last_switch_count",           // hung-task detector
         last_switch_time?o: "last_switch_time",
+        rss_cache?o: "rss_stat.count",                      // until 6.1 each thread counts apart
     }
     /// A process id.
     Pid = "pid" {

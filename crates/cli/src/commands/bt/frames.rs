@@ -5,6 +5,7 @@ use std::fmt::Write;
 use necropsy_linux::{Error, Kernel, task::Task};
 use necropsy_target::{
     Regs,
+    scope::Scope,
     unwind::{End, FoundBy, Frame, Stack},
 };
 use serde::Serialize;
@@ -230,12 +231,8 @@ fn name_word(kernel: &Kernel, words: Words, word: u64) -> String {
     if words == Words::Raw {
         return plain;
     }
-    if let Some(found) = kernel.target().locate(word) {
-        let name = found.symbol.name;
-        let text = match found.offset {
-            0 => name.to_owned(),
-            offset => format!("{name}+{offset}"),
-        };
+    if let Some((name, offset)) = Scope::symbolize(kernel, word) {
+        let text = if offset == 0 { name } else { format!("{name}+{offset}") };
         return format!("{text:<16}");
     }
     match kernel.slab_cache_of(word) {

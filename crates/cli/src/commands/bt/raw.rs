@@ -80,7 +80,7 @@ fn words(kernel: &Kernel, header: &Header, stack: &Stack, out: &mut Output) -> O
                 out.record(&row, |_| Ok(()))?;
             }
         } else {
-            out.line(text.trim_end())?;
+            out.line(text)?;
         }
     }
     Ok(())
@@ -103,7 +103,7 @@ fn text_addresses(
             .unwrap_or(stack.start),
         _ => stack.start,
     };
-    if let Some(pc) = start.and_then(|s| s.regs.get(Reg::Rip)) {
+    if let Some(pc) = start.and_then(|s| s.regs.get(Reg::Rip)).filter(|_| !whole) {
         let name = kernel.target().locate(pc).map_or("(unknown)", |l| l.symbol.name);
         out.line(format_args!("{:>19}: {name} at {pc:x}", "START"))?;
     }
@@ -127,6 +127,15 @@ fn text_addresses(
                 None => writeln!(line),
             }
         })?;
+    }
+    if let Ok((at, regs)) = task.user_regs() {
+        let row = ExceptionRow {
+            header: header.clone(),
+            address: Hex(at),
+            user: true,
+            registers: registers::Row(regs),
+        };
+        out.record(&row, |line| registers::write(line, &regs))?;
     }
     Ok(())
 }
@@ -166,7 +175,7 @@ fn exception_frames(kernel: &Kernel, header: &Header, stack: &Stack, out: &mut O
         };
         out.record(&row, |line| {
             let mode = if regs.user_mode() { "USER-MODE" } else { "KERNEL-MODE" };
-            writeln!(line, "\n {mode} EXCEPTION FRAME AT: {at:x}")?;
+            writeln!(line, "\n  {mode} EXCEPTION FRAME AT: {at:x}")?;
             if let Some(found) = regs.get(Reg::Rip).and_then(|pc| kernel.target().locate(pc)) {
                 writeln!(line, "    [exception RIP: {}+{}]", found.symbol.name, found.offset)?;
             }

@@ -50,35 +50,31 @@ pub(super) fn last_run(
         })
         .collect();
     rows.sort_by_key(|row| std::cmp::Reverse(row.last_run_ns));
-    let mut show = |row: &LastRun| {
-        out.record(row, |line| {
-            match (ago, row.last_run_ns, row.ago_ns) {
-                (false, Some(last), _) => write!(line, "[{last}]")?,
-                (true, _, Some(ns)) => write!(line, "[{}]", days(ns))?,
-                _ => write!(line, "[?]")?,
-            }
-            writeln!(line, " [{}]  {}", row.state.unwrap_or("??"), row.header)
-        })
-    };
+    // The latest is first, and so the widest.
+    let width = rows.iter().find_map(|r| r.last_run_ns).map_or(0, |ns| ns.to_string().len());
     let Some(cpus) = cpus else {
-        return rows.iter().try_for_each(show);
+        return rows.iter().try_for_each(|row| last_run_line(row, ago, width, out));
     };
-    for cpu in cpu_list(kernel, cpus)? {
+    for (index, cpu) in cpu_list(kernel, cpus)?.into_iter().enumerate() {
+        if index > 0 {
+            out.line("")?;
+        }
         out.line(format_args!("CPU: {cpu}"))?;
-        let mut show = |row: &LastRun| {
-            out.record(row, |line| {
-                let text = match (ago, row.last_run_ns, row.ago_ns) {
-                    (false, Some(last), _) => last.to_string(),
-                    (true, _, Some(ns)) => days(ns),
-                    _ => "?".into(),
-                };
-                writeln!(line, "[{text}] [{}]  {}", row.state.unwrap_or("??"), row.header)
-            })
-        };
-        rows.iter().filter(|row| row.header.cpu == Some(cpu)).try_for_each(&mut show)?;
-        out.line("")?;
+        let mut mine = rows.iter().filter(|row| row.header.cpu == Some(cpu));
+        mine.try_for_each(|row| last_run_line(row, ago, width, out))?;
     }
     Ok(())
+}
+
+fn last_run_line(row: &LastRun, ago: bool, width: usize, out: &mut Output) -> Outcome {
+    out.record(row, |line| {
+        let text = match (ago, row.last_run_ns, row.ago_ns) {
+            (false, Some(last), _) => format!("{last:>width$}"),
+            (true, _, Some(ns)) => days(ns),
+            _ => "?".into(),
+        };
+        writeln!(line, "[{text}] [{}]  {}", row.state.unwrap_or("??"), row.header)
+    })
 }
 
 /// `1 02:03:04.005`: days, hours, minutes, seconds.
@@ -212,13 +208,13 @@ fn times(kernel: &Kernel, task: Task<'_>, out: &mut Output) -> Outcome {
     let mut faults = Faults::default();
     let shape = &kernel.shapes().task;
     let header = Header::new(task, &mut faults);
-    // crash takes the boot-time clock where there is one, which counts time in suspend.
     let start =
         if shape.start_boottime.exists() { &shape.start_boottime } else { &shape.start_time };
     let start_time_ns = faults.keep("task_struct.start_time", task.get(start));
     let row = Row {
         run_time_ns: kernel
-            .uptime_ns()
+            .clocks()
+            .map(|clocks| clocks.monotonic_ns)
             .ok()
             .zip(start_time_ns)
             .map(|(now, start)| now.saturating_sub(start)),
@@ -272,7 +268,8 @@ fn arguments(task: Task<'_>, out: &mut Output) -> Outcome {
         if let Some(fault) = row.faults.iter().next() {
             writeln!(line, "({}: {} at {})", fault.what, fault.reason, fault.address)?;
         }
-        writeln!(line, "ARG: {}", row.arguments.join(" "))?;
+        let arguments: String = row.arguments.iter().map(|a| format!("{a} ")).collect();
+        writeln!(line, "ARG: {arguments}")?;
         for (index, text) in row.environment.iter().enumerate() {
             writeln!(line, "{} {text}", if index == 0 { "ENV:" } else { "    " })?;
         }

@@ -57,12 +57,13 @@ fn or_unknown<T: std::fmt::Display>(value: Option<T>) -> String {
     value.map_or_else(|| "?".into(), |v| v.to_string())
 }
 
-const PID: Column<Row> = Column::right("PID", 7, |r, c| c.put(or_unknown(r.pid)));
+// crash's widths to the blank: its headings of CPU and TASK do not stand over their columns.
+const PID: Column<Row> = Column::right("PID", 8, |r, c| c.put(or_unknown(r.pid)));
 const PPID: Column<Row> = Column::right("PPID", 6, |r, c| c.put(or_unknown(r.ppid)));
-const CPU: Column<Row> = Column::right("CPU", 3, |r, c| c.put(or_unknown(r.cpu)));
+const CPU: Column<Row> = Column::right("CPU", 2, |r, c| c.put(or_unknown(r.cpu)));
 const TASK: Column<Row> =
-    Column::centre("TASK", 16, |r, c| c.fmt(format_args!("{:016x}", r.task.0)));
-const KSTACKP: Column<Row> = Column::centre("KSTACKP", 16, |r, c| match r.kernel_sp {
+    Column::left("     TASK      ", 15, |r, c| c.fmt(format_args!("{:016x}", r.task.0)));
+const KSTACKP: Column<Row> = Column::left("    KSTACKP    ", 15, |r, c| match r.kernel_sp {
     Some(sp) => c.fmt(format_args!("{:016x}", sp.0)),
     None => c.put("?"),
 });
@@ -100,7 +101,8 @@ pub(super) fn show(
         (_, true) => SCHEDULING,
         _ => PLAIN,
     };
-    let total_kb = kernel.total_ram_pages().map(|pages| pages * 4).ok();
+    // Of all memory, as crash: `totalram_pages` leaves out what the kernel reserved at boot.
+    let total_kb = kernel.memory_bytes().map(|bytes| bytes / 1024).ok();
     if !parsed.has("-H") {
         out.marked_heading(columns)?;
     }
