@@ -7,6 +7,7 @@ use clap_complete::Shell;
 
 use crate::{
     convert::ConvertArgs,
+    oops::OopsArgs,
     opening::Request,
     registry::{self, Command},
 };
@@ -64,6 +65,8 @@ pub struct SessionArgs {
 pub enum Action {
     /// Write a dump in another format, or only a part of it
     Convert(ConvertArgs),
+    /// What kernel reports a log holds, from any channel and in any format
+    Oops(OopsArgs),
     /// Write completions for a shell to standard output
     Completions {
         /// Which shell

@@ -14,6 +14,7 @@ use crate::{
     args::{self, Action, Invocation, SessionArgs},
     convert, crash_args,
     language::{files, report, run_command, run_line},
+    oops,
     opening::Request,
     prompt, registry,
     render::{Form, Output, Sink},
@@ -54,6 +55,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Status {
         }),
         Ok(Invocation::VmCoreInfo(request, key)) => vmcoreinfo(&request, key),
         Ok(Invocation::Action(Action::Convert(args))) => convert::run(&args),
+        Ok(Invocation::Action(Action::Oops(args))) => oops::run(&args),
         Ok(Invocation::Action(Action::Completions { shell })) => {
             clap_complete::generate(shell, &mut args::command(), "necropsy", &mut io::stdout());
             Status::Done

@@ -28,7 +28,7 @@ pub struct Section {
 /// An open ELF file over any source of bytes: a slice, or [`object::ReadCache`] of a file.
 #[derive(Debug)]
 pub struct Elf<'data, R: ReadRef<'data>> {
-    file: object::File<'data, R>,
+    pub(crate) file: object::File<'data, R>,
 }
 
 /// What decides between symbols of one address, as `scripts/kallsyms.c` ranks them: a weak one
@@ -145,7 +145,7 @@ impl<'data, R: ReadRef<'data>> Elf<'data, R> {
     }
 }
 
-fn has(flags: &SectionFlags, flag: elf::SectionFlags) -> bool {
+pub(crate) fn has(flags: &SectionFlags, flag: elf::SectionFlags) -> bool {
     matches!(flags, SectionFlags::Elf { sh_flags, .. } if sh_flags.0 & flag.0 != 0)
 }
 

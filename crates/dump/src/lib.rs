@@ -35,6 +35,7 @@ pub use dump::Dump;
 pub use error::OpenError;
 pub use fault::{Fault, Read, Reason, Space};
 pub use format::{Format, FormatKind, Share};
+pub use map::Map;
 pub use memory::{Page, PhysicalMemory, Presence};
 pub use meta::{Completeness, CrashTime, FileInfo, Header, LoadSegment, Truncation, Uts};
 pub use note::Note;

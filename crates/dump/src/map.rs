@@ -4,8 +4,10 @@ use std::{fs::File, io, ops::Deref, path::Path};
 
 /// A whole file, mapped read-only, or bytes that stand for one.
 #[derive(Debug)]
-pub(crate) enum Map {
+pub enum Map {
+    /// A mapped file.
     File(memmap2::Mmap),
+    /// Bytes that were unpacked, or made.
     Bytes(Vec<u8>),
 }
 
@@ -14,7 +16,7 @@ impl Map {
     ///
     /// # Errors
     /// Those of opening and mapping the file.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    pub fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let meta = file.metadata()?;
         if !meta.is_file() {

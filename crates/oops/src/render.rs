@@ -24,25 +24,46 @@ pub struct Show {
 /// A page of all reports: the first in full, what followed from it in a line
 /// each.
 pub fn page(reports: &[Report], show: Show) -> String {
-    let mut out = String::new();
-    let mut folded = 0;
-    for report in reports {
-        if report.first || show.all {
-            if report.index > 0 {
-                out.push('\n');
-            }
-            folded = 0;
-            // writing to a String cannot fail
-            let _ = full(&mut out, report, show);
-        } else {
-            if folded == 0 {
-                let _ = writeln!(out, "\n{}", painted("what followed", HEAD, show));
-            }
-            folded += 1;
-            let _ = writeln!(out, "  {:>6}  {}", format!("L{}", report.start_line), line(report));
-        }
+    let mut page = Page::new(show);
+    reports.iter().map(|report| page.add(report)).collect()
+}
+
+/// A page that grows report by report.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Page {
+    show: Show,
+    begun: bool,
+    folding: bool,
+}
+
+impl Page {
+    /// An empty page.
+    pub fn new(show: Show) -> Page {
+        Page { show, ..Page::default() }
     }
-    out
+
+    /// What the page grows by.
+    pub fn add(&mut self, report: &Report) -> String {
+        let mut out = String::new();
+        // writing to a String cannot fail
+        let _ = self.write(report, &mut out);
+        out
+    }
+
+    fn write(&mut self, report: &Report, out: &mut String) -> fmt::Result {
+        let whole = report.first || self.show.all || !self.begun;
+        if std::mem::replace(&mut self.begun, true) && (whole || !self.folding) {
+            out.push('\n');
+        }
+        if whole {
+            self.folding = false;
+            return full(out, report, self.show);
+        }
+        if !std::mem::replace(&mut self.folding, true) {
+            writeln!(out, "{}", painted("what followed", HEAD, self.show))?;
+        }
+        writeln!(out, "  {:>6}  {}", format!("L{}", report.start_line), line(report))
+    }
 }
 
 /// One report in one line.

@@ -217,6 +217,10 @@ pub struct Frame {
     pub line: Option<u32>,
     /// It was inlined into the frame after it.
     pub inlined: bool,
+    /// The offset is that of an instruction that ran or trapped, not a return
+    /// address.
+    #[serde(skip)]
+    pub exact: bool,
 }
 
 /// One instruction.

@@ -79,10 +79,7 @@ fn reports_of_text(text: &[u8], options: &Options) -> Vec<Report> {
     let mut scanner = Scanner::new(*options);
     let mut all = scanner.push(text);
     all.extend(scanner.finish());
-    for report in &mut all {
-        report.panicked = scanner.panicked;
-        report.suppressed = scanner.suppressed;
-    }
+    all.iter_mut().for_each(|report| scanner.update(report));
     all
 }
 
@@ -191,6 +188,13 @@ impl Scanner {
         self.feed.finish(&mut self.lines);
         self.settle(true, &mut out);
         out
+    }
+
+    /// Tell a report what later text said of it: that the kernel panicked, that
+    /// noise explains it.
+    pub fn update(&self, report: &mut Report) {
+        report.panicked = self.panicked;
+        report.suppressed = self.suppressed;
     }
 
     /// Take a block of whole lines.

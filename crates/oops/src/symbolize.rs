@@ -37,8 +37,8 @@ pub trait Symbolizer {
 impl Report {
     /// Give the trace its source lines and inlined frames.
     ///
-    /// The innermost frame is exact when it is the instruction pointer's; all
-    /// others are return addresses, and the call lies one byte before.
+    /// What ran or trapped is exact; all others are return addresses, and the
+    /// call lies one byte before.
     pub fn symbolize(&mut self, symbols: &dyn Symbolizer) {
         let mut trace = Vec::with_capacity(self.trace.len());
         for frame in self.trace.drain(..) {
@@ -48,7 +48,7 @@ impl Report {
             };
             let found = symbols.locate(Place {
                 function: &frame.function,
-                offset: offset.saturating_sub(1),
+                offset: if frame.exact { offset } else { offset.saturating_sub(1) },
                 size: frame.size,
                 module: frame.module.as_deref(),
                 build_id: frame.build_id.as_deref(),
@@ -72,5 +72,56 @@ impl Report {
             trace.push(Frame { file: outer.file.clone(), line: outer.line, ..frame });
         }
         self.trace = trace;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Echo;
+
+    impl Symbolizer for Echo {
+        fn locate(&self, place: Place<'_>) -> Vec<Location> {
+            let at = |function: &str, line| Location {
+                function: function.to_owned(),
+                file: Some("f.c".to_owned()),
+                line: Some(line),
+            };
+            match place.function {
+                "unknown" => Vec::new(),
+                function => vec![at("small", 1), at(function, place.offset as u32)],
+            }
+        }
+    }
+
+    #[test]
+    fn only_return_addresses_are_taken_back() {
+        let log =
+            b"[    1.000000] BUG: kernel NULL pointer dereference, address: 0000000000000008\n\
+            [    1.000000] RIP: 0010:fault+0x10/0x20 [m]\n\
+            [    1.000000] Call Trace:\n\
+            [    1.000000]  ? fault+0x10/0x20 [m]\n\
+            [    1.000000]  caller+0x30/0x40\n\
+            [    1.000000]  unknown+0x50/0x60\n";
+        let mut reports = crate::reports(log, &crate::Options::default());
+        reports[0].symbolize(&Echo);
+        let trace: Vec<_> = reports[0]
+            .trace
+            .iter()
+            .map(|f| (f.function.as_str(), f.line, f.inlined, f.reliable))
+            .collect();
+        assert_eq!(
+            trace,
+            [
+                ("small", Some(1), true, true),
+                ("fault", Some(0x10), false, true),
+                ("small", Some(1), true, false),
+                ("fault", Some(0x10), false, false),
+                ("small", Some(1), true, true),
+                ("caller", Some(0x2f), false, true),
+                ("unknown", None, false, true),
+            ]
+        );
     }
 }

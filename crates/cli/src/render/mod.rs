@@ -148,6 +148,16 @@ impl Output {
         Ok(())
     }
 
+    /// Whether text is to have colours.
+    pub(crate) fn colour(&self) -> bool {
+        self.colour
+    }
+
+    /// Brings what is buffered to its reader now.
+    pub(crate) fn flush(&mut self) -> Outcome {
+        Ok(self.sink.flush()?)
+    }
+
     /// Bytes as they are, in either form: user data on its way to a pipe or a file.
     pub fn raw(&mut self, bytes: &[u8]) -> Outcome {
         self.check_interrupt()?;

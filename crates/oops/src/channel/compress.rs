@@ -19,40 +19,63 @@ pub(super) struct Opened {
     pub(super) cut: bool,
 }
 
-/// Unpacks gzip, xz and zstd as it is read; none if the input's first bytes,
-/// `head`, are of none of them.
-pub fn unpacked<'a>(
-    head: &[u8],
-    input: impl Read + 'a,
-) -> Option<(&'static str, Box<dyn Read + 'a>)> {
-    if head.starts_with(&[0x1f, 0x8b, 8]) {
-        return Some(("gzip", Box::new(MultiGzDecoder::new(input))));
-    }
-    if head.starts_with(b"\xfd7zXZ\0") {
-        let memory_kb = 64 * 1024;
-        let reader = lzma_rust2::XzReader::new_mem_limit(input, true, memory_kb);
-        return Some(("xz", Box::new(reader)));
-    }
-    if head.starts_with(ZSTD) {
-        return Some(("zstd", zstd_stream(input)?));
-    }
-    None
+/// How a file is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    /// RFC 1952, several members in a row included.
+    Gzip,
+    /// `.xz`
+    Xz,
+    /// RFC 8878
+    Zstd,
 }
 
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
-/// Opens gzip, xz and zstd files by their magic.
-pub(super) fn file(input: &[u8]) -> Option<Opened> {
-    let (format, reader) = unpacked(input, input)?;
-    let (bytes, cut) = read(reader, MAX_OUTPUT);
-    (!bytes.is_empty()).then_some(Opened { bytes, format, cut })
+impl Packing {
+    /// Told by the first bytes of a file; six of them are enough.
+    pub fn of(head: &[u8]) -> Option<Packing> {
+        if head.starts_with(&[0x1f, 0x8b, 8]) {
+            Some(Packing::Gzip)
+        } else if head.starts_with(b"\xfd7zXZ\0") {
+            Some(Packing::Xz)
+        } else {
+            head.starts_with(ZSTD).then_some(Packing::Zstd)
+        }
+    }
+
+    /// Its usual name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Packing::Gzip => "gzip",
+            Packing::Xz => "xz",
+            Packing::Zstd => "zstd",
+        }
+    }
+
+    /// Unpacks `input` as it is read, with at most 64 MiB of dictionary.
+    ///
+    /// # Errors
+    /// The decoder cannot be made.
+    pub fn reader<'a>(self, input: impl Read + 'a) -> std::io::Result<Box<dyn Read + 'a>> {
+        Ok(match self {
+            Packing::Gzip => Box::new(MultiGzDecoder::new(input)),
+            Packing::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(input, true, 64 << 10)),
+            Packing::Zstd => {
+                let mut decoder = zstd::stream::read::Decoder::new(input)?;
+                // what `zstd --long=26` needs
+                decoder.window_log_max(26)?;
+                Box::new(decoder)
+            }
+        })
+    }
 }
 
-fn zstd_stream<'a>(input: impl Read + 'a) -> Option<Box<dyn Read + 'a>> {
-    let mut decoder = zstd::stream::read::Decoder::new(input).ok()?;
-    // 64 MiB of window: what `zstd --long=26` needs.
-    decoder.window_log_max(26).ok()?;
-    Some(Box::new(decoder))
+/// Opens gzip, xz and zstd files by their magic.
+pub(super) fn file(input: &[u8]) -> Option<Opened> {
+    let packing = Packing::of(input)?;
+    let (bytes, cut) = read(packing.reader(input).ok()?, MAX_OUTPUT);
+    (!bytes.is_empty()).then_some(Opened { bytes, format: packing.name(), cut })
 }
 
 /// Reads to the end, to the limit, or to the first damage.
@@ -90,7 +113,7 @@ pub(super) fn pstore_record(input: &[u8]) -> Option<Opened> {
     }
     consider("deflate", read(DeflateDecoder::new(input), MAX_RECORD));
     if input.starts_with(ZSTD)
-        && let Some(reader) = zstd_stream(input)
+        && let Ok(reader) = Packing::Zstd.reader(input)
     {
         consider("zstd", read(reader, MAX_RECORD));
     }

@@ -32,6 +32,6 @@ mod structured;
 mod syslog;
 mod wrap;
 
-pub use compress::unpacked;
+pub use compress::Packing;
 pub use container::{Kind, Stream, unwrap};
 pub use normalise::{Feed, Lines, lines};

@@ -143,16 +143,8 @@ pub(crate) fn decode(lines: &[&str], report: &mut Report) -> Findings {
     }
     report.user = user::decode(&outside, compat);
     report.trace = trace.frames;
-    // what ran is the innermost frame, and not part of the printed trace
-    if let Some(frame) = innermost
-        && !report
-            .trace
-            .iter()
-            .find(|other| other.reliable)
-            .is_some_and(|other| other.function == frame.function && other.offset == frame.offset)
-    {
-        let stack = report.trace.first().map_or("task", |other| other.stack);
-        report.trace.insert(0, Frame { stack, reliable: true, ..frame });
+    if let Some(pointer) = innermost {
+        add_pointer(&mut report.trace, pointer);
     }
     if let Some(code) = code {
         let place = code::Trap::new(findings.pointer.as_ref(), &kernel);
@@ -160,6 +152,20 @@ pub(crate) fn decode(lines: &[&str], report: &mut Report) -> Findings {
         report.cause = code::cause(&code, kernel.arch, &kernel, &place);
     }
     findings
+}
+
+/// Put the instruction pointer in front: what ran is the innermost frame, and
+/// rarely part of the printed trace.
+fn add_pointer(trace: &mut Vec<Frame>, pointer: Frame) {
+    let same = |frame: &Frame| frame.function == pointer.function && frame.offset == pointer.offset;
+    let printed = trace.iter().find(|frame| frame.reliable).is_some_and(same);
+    for frame in trace.iter_mut().filter(|frame| same(frame)) {
+        frame.exact = true;
+    }
+    if !printed {
+        let stack = trace.first().map_or("task", |frame| frame.stack);
+        trace.insert(0, Frame { stack, reliable: true, exact: true, ..pointer });
+    }
 }
 
 /// The rest of a `Code:` line: nothing but bytes.

@@ -87,6 +87,7 @@ impl Trace {
                 function: pointer.as_str().replace(' ', "_"),
                 offset: groups[2].parse().ok(),
                 reliable: true,
+                exact: true,
                 ..Frame::default()
             });
         } else if self.frames.len() < LONGEST {
@@ -182,6 +183,7 @@ pub(crate) fn parse(line: &str) -> Option<Frame> {
         file: text(11).map(str::to_owned),
         line: text(12).and_then(|line| line.parse().ok()),
         inlined: text(13).is_some(),
+        exact: false,
     })
 }
 

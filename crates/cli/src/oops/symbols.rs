@@ -1,0 +1,259 @@
+//! Source lines from the files of `--symbols`.
+//!
+//! Files are opened when a frame asks for them: of a folder of modules, only those in a trace are.
+
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::HashMap,
+    fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use necropsy_debuginfo::{DebugFile, Lines};
+use necropsy_dump::Map;
+use necropsy_oops::{Location, Place, Symbolizer, channel::Packing};
+
+/// Folders within folders: `/usr/lib/debug/lib/modules/RELEASE/kernel/drivers/net/…`.
+const MAX_DEPTH: usize = 16;
+/// Files looked at in folders.
+const MAX_FILES: usize = 100_000;
+/// Most bytes that a packed file may grow to: twice the largest `vmlinux` known.
+const MAX_UNPACKED: u64 = 2 << 30;
+
+/// The files that may be asked.
+#[derive(Debug, Default)]
+pub(super) struct SymbolFiles {
+    files: Vec<SymbolFile>,
+    /// By module, `None` being the kernel itself.
+    by_module: HashMap<Option<String>, Vec<usize>>,
+}
+
+#[derive(Debug)]
+struct SymbolFile {
+    path: PathBuf,
+    opened: OnceCell<Result<DebugFile<Map>, String>>,
+}
+
+impl SymbolFiles {
+    /// The files of these paths; folders are searched.
+    ///
+    /// # Errors
+    /// A path does not exist, or is no file of symbols.
+    pub(super) fn find(paths: &[PathBuf]) -> Result<Self, String> {
+        let mut files = SymbolFiles::default();
+        for path in paths {
+            let meta = fs::metadata(path).map_err(|error| told(path, &error))?;
+            if meta.is_dir() {
+                files.search(path, 0).map_err(|error| told(path, &error))?;
+            } else {
+                // A file that was named is the kernel if its name is not a module's.
+                files.add(path.clone(), module_of(path));
+                if let Some(Err(error)) = files.files.last().map(SymbolFile::get) {
+                    return Err(error.to_owned());
+                }
+            }
+        }
+        Ok(files)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    fn add(&mut self, path: PathBuf, module: Option<String>) {
+        self.by_module.entry(module).or_default().push(self.files.len());
+        self.files.push(SymbolFile { path, opened: OnceCell::new() });
+    }
+
+    fn search(&mut self, folder: &Path, depth: usize) -> io::Result<()> {
+        let mut paths: Vec<_> = fs::read_dir(folder)?.flatten().map(|entry| entry.path()).collect();
+        paths.sort();
+        for path in paths {
+            if self.files.len() >= MAX_FILES {
+                break;
+            }
+            // A link may lead back to where the search came from.
+            let Ok(kind) = fs::symlink_metadata(&path).map(|meta| meta.file_type()) else {
+                continue;
+            };
+            if kind.is_dir() && depth < MAX_DEPTH {
+                // A folder that cannot be read has nothing to offer.
+                let _ = self.search(&path, depth + 1);
+            } else if path.is_file() {
+                let module = module_of(&path);
+                let kernel = name_of(&path).starts_with("vmlinux");
+                if module.is_some() || kernel {
+                    self.add(path, module);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl SymbolFile {
+    fn get(&self) -> Result<&DebugFile<Map>, &str> {
+        let opened = self.opened.get_or_init(|| {
+            let map = open(&self.path).map_err(|error| told(&self.path, &error))?;
+            DebugFile::open(map).map_err(|error| format!("{}: {error}", self.path.display()))
+        });
+        opened.as_ref().map_err(String::as_str)
+    }
+}
+
+fn told(path: &Path, error: &io::Error) -> String {
+    format!("{}: {error}", path.display())
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The module that a file is of, by its name: `snd-hda-intel.ko.xz` is of `snd_hda_intel`.
+fn module_of(path: &Path) -> Option<String> {
+    let name = name_of(path);
+    let (module, rest) = name.split_once(".ko")?;
+    (rest.is_empty() || rest.starts_with('.')).then(|| module.replace('-', "_"))
+}
+
+/// Maps a file, or unpacks it.
+fn open(path: &Path) -> io::Result<Map> {
+    let map = Map::open(path)?;
+    let Some(packing) = Packing::of(&map) else { return Ok(map) };
+    let mut bytes = Vec::new();
+    packing.reader(&*map)?.take(MAX_UNPACKED).read_to_end(&mut bytes)?;
+    Ok(Map::Bytes(bytes))
+}
+
+/// Answers for frames.
+pub(super) struct Symbols<'a> {
+    files: &'a SymbolFiles,
+    /// The DWARF of a file, once it was asked.
+    lines: RefCell<HashMap<usize, Option<Lines<'a>>>>,
+    /// What the source files of the kernel have in front: where it was built.
+    root: OnceCell<String>,
+    problems: RefCell<Vec<String>>,
+}
+
+impl<'a> Symbols<'a> {
+    pub(super) fn of(files: &'a SymbolFiles) -> Self {
+        Symbols {
+            files,
+            lines: RefCell::default(),
+            root: OnceCell::new(),
+            problems: RefCell::default(),
+        }
+    }
+
+    /// What was wrong with files.
+    pub(super) fn problems(&self) -> Vec<String> {
+        self.problems.borrow().clone()
+    }
+
+    fn file(&self, index: usize) -> Option<&'a DebugFile<Map>> {
+        match self.files.files.get(index)?.get() {
+            Ok(file) => Some(file),
+            Err(problem) => {
+                self.problem(problem);
+                None
+            }
+        }
+    }
+
+    fn problem(&self, problem: &str) {
+        let mut problems = self.problems.borrow_mut();
+        if !problems.iter().any(|known| known == problem) {
+            problems.push(problem.to_owned());
+        }
+    }
+
+    /// What the DWARF of a file says of an address.
+    fn lines_at(&self, index: usize, address: u64) -> Vec<Location> {
+        let mut lines = self.lines.borrow_mut();
+        let lines = lines.entry(index).or_insert_with(|| {
+            let file = self.file(index).filter(|file| file.has_lines())?;
+            let read = file.lines().map_err(|error| {
+                let path = self.files.files.get(index).map(|file| file.path.display());
+                path.into_iter().for_each(|path| self.problem(&format!("{path}: {error}")));
+            });
+            read.ok()
+        });
+        let found = lines.as_ref().map(|lines| lines.at(address)).unwrap_or_default();
+        found
+            .into_iter()
+            .map(|place| Location {
+                function: place.function.unwrap_or_default(),
+                file: place.file,
+                line: place.line,
+            })
+            .collect()
+    }
+
+    /// The kernel is built in a directory that says nothing to anybody: what stands before
+    /// `init/main.c` is taken off.
+    fn root(&self) -> &str {
+        self.root.get_or_init(|| {
+            let kernels = self.files.by_module.get(&None);
+            let found = kernels.into_iter().flatten().find_map(|index| {
+                let start = self.file(*index)?.locate("start_kernel", 0, None)?;
+                let places = self.lines_at(*index, start);
+                let file = places.last()?.file.clone()?;
+                Some(file.strip_suffix("init/main.c")?.to_owned())
+            });
+            found.unwrap_or_default()
+        })
+    }
+}
+
+impl Symbolizer for Symbols<'_> {
+    fn locate(&self, place: Place<'_>) -> Vec<Location> {
+        let module = place.module.map(|name| name.replace('-', "_"));
+        let Some(files) = self.files.by_module.get(&module) else { return Vec::new() };
+        for &index in files {
+            let Some(file) = self.file(index) else { continue };
+            if let (Some(wanted), Some(found)) = (place.build_id, file.build_id())
+                && !wanted.eq_ignore_ascii_case(&hex(found))
+            {
+                continue;
+            }
+            let Some(address) = file.locate(place.function, place.offset, place.size) else {
+                continue;
+            };
+            let mut found = self.lines_at(index, address);
+            for location in &mut found {
+                if let Some(file) = &mut location.file
+                    && let Some(short) = file.strip_prefix(self.root())
+                {
+                    *file = short.to_owned();
+                }
+            }
+            if !found.is_empty() {
+                return found;
+            }
+        }
+        Vec::new()
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_by_the_names_of_their_files() {
+        for (file, module) in [
+            ("/lib/modules/6.1/kernel/snd-hda-intel.ko.xz", Some("snd_hda_intel")),
+            ("ext4.ko", Some("ext4")),
+            ("ext4.ko.debug", Some("ext4")),
+            ("vmlinux-6.1.0", None),
+            ("x.kore", None),
+        ] {
+            assert_eq!(module_of(Path::new(file)).as_deref(), module, "{file}");
+        }
+    }
+}
