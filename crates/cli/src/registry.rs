@@ -11,6 +11,7 @@ pub static COMMANDS: &[&Command] = &[
     &commands::info::COMMAND,
     &commands::doctor::COMMAND,
     &commands::log::COMMAND,
+    &commands::oops::COMMAND,
     &commands::alias::COMMAND,
     &commands::ascii::COMMAND,
     &commands::eval::COMMAND,

@@ -215,7 +215,7 @@ fn unflushed(kernel: &Kernel, style: &Style, out: &mut Output) -> Outcome {
     Ok(())
 }
 
-fn damage(log: &Log, out: &mut Output) -> Outcome {
+pub(super) fn damage(log: &Log, out: &mut Output) -> Outcome {
     let mut rest = 0;
     for (index, error) in log.errors.iter().enumerate() {
         if index < 10 {

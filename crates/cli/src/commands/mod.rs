@@ -16,6 +16,7 @@ pub(crate) mod list;
 pub(crate) mod log;
 pub(crate) mod mach;
 pub(crate) mod modules;
+pub(crate) mod oops;
 pub(crate) mod print;
 pub(crate) mod ps;
 pub(crate) mod pte;

@@ -1,0 +1,68 @@
+//! What the log of the dump says went wrong.
+
+use necropsy_oops::{Options, TitleStyle, reports_of_lines};
+
+use super::log::damage;
+use crate::{
+    CommandError, Outcome,
+    oops::Printer,
+    oops_lines,
+    parsed::Parsed,
+    registry::{Command, Example, Opt},
+    render::Output,
+    session::Session,
+};
+
+pub(crate) static COMMAND: Command = Command {
+    names: &["oops"],
+    summary: "what the log says went wrong, decoded",
+    synopsis: "[--all] [--title-style plain|syzkaller]",
+    options: &[
+        Opt {
+            flag: "--all",
+            value: None,
+            help: "every report in full, with every register and doubtful frame",
+        },
+        Opt {
+            flag: "--title-style",
+            value: Some("style"),
+            help: "how reports are titled: plain, or as syzkaller does",
+        },
+    ],
+    args: &[],
+    description: "\
+Finds the reports in the kernel's log (oopses, warnings, lockups, sanitisers' findings, panics)
+and decodes them: what kind of trouble it is and in which function, the faulting access, registers
+with what each value is, the call trace, the instructions around the trap. The first is shown in
+full; what followed from it takes a line each.
+
+It reads text only, as `necropsy oops FILE` does with any other log: neither debug information nor
+types are needed, and what it says can be checked against the log.",
+    examples: &[
+        Example { about: "The first report, and what followed.", line: "oops", output: "" },
+        Example { about: "Every report, for another program.", line: "oops --json", output: "" },
+    ],
+    run,
+};
+
+fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
+    let style = match parsed.value("--title-style") {
+        None | Some("plain") => TitleStyle::Plain,
+        Some("syzkaller") => TitleStyle::Syzkaller,
+        Some(other) => {
+            return Err(CommandError::usage(format!("no title style {other}: plain, syzkaller")));
+        }
+    };
+    let kernel = session.kernel()?;
+    let log = kernel.log()?;
+    let reports = reports_of_lines(oops_lines::of(&log), &Options { style });
+    let mut printer = Printer::new(out, parsed.has("--all"));
+    let found = reports.len();
+    for report in reports {
+        printer.report(report)?;
+    }
+    if found == 0 {
+        out.line("no kernel report found")?;
+    }
+    damage(&log, out)
+}
