@@ -106,7 +106,7 @@ impl Kernel {
                 .min(MAX_CPUS);
             let mut offsets = Vec::new();
             for cpu in 0..count {
-                match self.target.read_u64(table + cpu * 8) {
+                match self.target.read_u64(table.wrapping_add(cpu * 8)) {
                     Ok(offset) => offsets.push(offset),
                     Err(_) => break,
                 }
@@ -142,7 +142,7 @@ impl Kernel {
         let bytes = self.target.struct_size("cpumask").unwrap_or(8).min(MAX_CPUS / 8);
         let mut cpus = Vec::new();
         for word in 0..bytes / 8 {
-            let value = self.target.read_u64(at + word * 8).ok()?;
+            let value = self.target.read_u64(at.wrapping_add(word * 8)).ok()?;
             cpus.extend(
                 (0..64).filter(|bit| value >> bit & 1 == 1).map(|bit| word as u32 * 64 + bit),
             );

@@ -53,7 +53,7 @@ impl Kernel {
             self.shapes().pcpu_hot.hardirq_stack_ptr.read(target, hot).ok()
         });
         if let Some(top) = irq {
-            let end = top.next_multiple_of(4096);
+            let end = top.checked_next_multiple_of(4096).unwrap_or(top);
             let start = end.saturating_sub(self.thread_size());
             stacks.push(Stack { kind: StackKind::Irq, start, end });
         }
@@ -143,17 +143,18 @@ impl Kernel {
         let mut at = area.wrapping_add(offset);
         for _ in 0..8 {
             let name_size = target.read_u32(at)?;
-            let desc_size = u64::from(target.read_u32(at + 4)?);
-            let kind = target.read_u32(at + 8)?;
+            let desc_size = u64::from(target.read_u32(at.wrapping_add(4))?);
+            let kind = target.read_u32(at.wrapping_add(8))?;
             if name_size == 0 || name_size > 64 || desc_size > 65536 {
                 return Ok(None);
             }
-            let desc = at + 12 + u64::from(name_size).next_multiple_of(4);
+            let desc = at.wrapping_add(12 + u64::from(name_size).next_multiple_of(4));
             if kind == NT_PRSTATUS && desc_size >= PR_REG + PT_REGS_SIZE {
-                let bytes = target.read_array::<{ PT_REGS_SIZE as usize }>(desc + PR_REG)?;
+                let bytes =
+                    target.read_array::<{ PT_REGS_SIZE as usize }>(desc.wrapping_add(PR_REG))?;
                 return Ok(Regs::from_pt_regs(&bytes));
             }
-            at = desc + desc_size.next_multiple_of(4);
+            at = desc.wrapping_add(desc_size.next_multiple_of(4));
         }
         Ok(None)
     }

@@ -254,23 +254,24 @@ impl<'k> Task<'k> {
         let mut pages = self.cached_rss().unwrap_or(0);
         // MM_FILEPAGES, MM_ANONPAGES, MM_SHMEMPAGES; 2 is swap.
         for counter in [0u64, 1, 3] {
-            pages += if let Ok(counts) = kernel.shapes().mm.rss_count.address(mm) {
-                target.read_u64(counts + counter * 8)? as i64
+            let count = if let Ok(counts) = kernel.shapes().mm.rss_count.address(mm) {
+                target.read_u64(counts.wrapping_add(counter * 8))? as i64
             } else {
                 let shape = &kernel.shapes().percpu_counter;
                 let size = shape.size.ok_or_else(|| Error::no_type("percpu_counter"))?;
-                let at = kernel.shapes().mm.rss_stat.address(mm)? + counter * size;
+                let at = kernel.shapes().mm.rss_stat.address(mm)?.wrapping_add(counter * size);
                 let mut sum = shape.count.read_signed(target, at)?;
                 if let Ok(per_cpu) = shape.counters.read(target, at) {
                     for offset in kernel.per_cpu_offsets() {
                         let part = target.read_u32(per_cpu.wrapping_add(*offset)).unwrap_or(0);
-                        sum += i64::from(part as i32);
+                        sum = sum.saturating_add(i64::from(part as i32));
                     }
                 }
                 sum
             };
+            pages = pages.saturating_add(count);
         }
-        Ok(pages.max(0) as u64 * 4)
+        Ok((pages.max(0) as u64).saturating_mul(4))
     }
 
     /// Pages that the threads of its group have counted and not yet added to the address space's
@@ -288,7 +289,8 @@ impl<'k> Task<'k> {
         for link in list(target, head).map_while(Result::ok) {
             let counts = shapes.task.rss_cache.address(link.wrapping_sub(node))?;
             for counter in [0, 1, 3] {
-                pages += i64::from(target.read_u32(counts + counter * 4)? as i32);
+                let count = target.read_u32(counts.wrapping_add(counter * 4))?;
+                pages += i64::from(count as i32);
             }
         }
         Ok(pages)
@@ -453,7 +455,7 @@ impl Kernel {
                 return found;
             }
         };
-        for link in list(self.target(), init + tasks) {
+        for link in list(self.target(), init.wrapping_add(tasks)) {
             match link {
                 Ok(link) => found.push(self.task_at(link.wrapping_sub(tasks))),
                 Err(error) => errors.push(error),

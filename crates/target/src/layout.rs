@@ -193,8 +193,9 @@ impl Layout {
         Ok(layout)
     }
 
-    /// The part of the kernel map that the page tables map around `_stext`; the whole rest of
-    /// the kernel map when they cannot be read.
+    /// The part of the kernel map that the page tables map from `_stext` on, gaps included: freed
+    /// init memory leaves some, damaged tables others. The whole rest of the kernel map when they
+    /// cannot be read.
     pub(crate) fn mapped_image(&self, dump: &Dump) -> (u64, u64) {
         let mapped = |va: u64| {
             self.paging
@@ -207,7 +208,8 @@ impl Layout {
                 .is_ok()
         };
         let limit = KERNEL_MAP + KERNEL_MAP_SIZE;
-        let mut start = self.image.start & !(IMAGE_STEP - 1);
+        // VMCOREINFO may be damaged, too.
+        let mut start = self.image.start.clamp(KERNEL_MAP, limit) & !(IMAGE_STEP - 1);
         if !mapped(start) {
             match (0..KERNEL_MAP_SIZE / IMAGE_STEP)
                 .map(|n| KERNEL_MAP + n * IMAGE_STEP)
@@ -217,12 +219,9 @@ impl Layout {
                 None => return (start, limit),
             }
         }
-        let mut end = start;
-        // A gap of one step occurs where init memory was freed.
-        while end < limit && (mapped(end) || mapped(end + IMAGE_STEP)) {
-            end += IMAGE_STEP;
-        }
-        (start, end)
+        let steps = (limit - start) / IMAGE_STEP;
+        let last = (0..steps).rev().map(|n| start + n * IMAGE_STEP).find(|&va| mapped(va));
+        (start, last.map_or(limit, |last| last + IMAGE_STEP))
     }
 
     pub(crate) fn set_image(&mut self, start: u64, end: u64) {

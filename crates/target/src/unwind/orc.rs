@@ -30,7 +30,7 @@ pub(super) fn step(target: &Target, frame: &Frame) -> Step {
         None if frame.interrupted && !target.is_text(frame.pc) => {
             return match target.read_u64(frame.sp) {
                 Ok(pc) if target.is_text(pc) => {
-                    Step::Frame(caller(frame, pc, frame.sp, frame.sp + 8))
+                    Step::Frame(caller(frame, pc, frame.sp, frame.sp.wrapping_add(8)))
                 }
                 Ok(_) => Step::Unknown,
                 Err(fault) => Step::Fault(fault),

@@ -206,7 +206,7 @@ impl Row {
             return Ok(());
         };
         let end = match next {
-            Some(slot) if (stack.start..stack.end).contains(&slot) => slot + 8,
+            Some(slot) if (stack.start..stack.end).contains(&slot) => slot.saturating_add(8),
             _ => self.user.map_or(stack.end, |(at, _)| at.clamp(frame.sp, stack.end)),
         };
         let words: Vec<(u64, Result<u64, necropsy_dump::Fault>)> =

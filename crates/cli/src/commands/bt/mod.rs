@@ -159,7 +159,7 @@ fn trace(task: Task<'_>, forced: Option<(Option<u64>, Option<u64>)>) -> Traced {
             if ip.is_none() {
                 let pc = task.kernel().target().read_u64(sp)?;
                 start.regs.set(Reg::Rip, pc);
-                start.regs.set(Reg::Rsp, sp + 8);
+                start.regs.set(Reg::Rsp, sp.wrapping_add(8));
                 start.slot = Some(sp);
                 start.interrupted = false;
             }
