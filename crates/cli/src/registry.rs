@@ -44,6 +44,7 @@ pub static COMMANDS: &[&Command] = &[
     &commands::quit::COMMAND,
     &commands::repeat::COMMAND,
     &commands::report::COMMAND,
+    &commands::search::COMMAND,
     &commands::set::COMMAND,
 ];
 

@@ -17,6 +17,7 @@ pub mod printk;
 pub mod rbtree;
 pub mod runq;
 mod scope;
+pub mod search;
 pub mod shapes;
 pub mod slab;
 mod span;

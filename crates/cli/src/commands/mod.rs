@@ -27,6 +27,7 @@ pub(crate) mod rd;
 pub(crate) mod repeat;
 pub(crate) mod report;
 pub(crate) mod runq;
+pub(crate) mod search;
 pub(crate) mod set;
 pub(crate) mod structure;
 pub(crate) mod sym;

@@ -1,0 +1,299 @@
+//! Full-size dumps against what the machines wrote to their consoles, and against drgn with debug
+//! information.
+//!
+//! `NECROPSY_LAB` names a directory with `out/KERNEL-SCENARIO/{vmcore,console.log}` and
+//! `KERNEL/vmlinux`. drgn runs through the command line in `NECROPSY_DRGN`, in which `{dump}`,
+//! `{vmlinux}` and `{script}` stand for files (the script lies in the lab's directory). What is not
+//! there is skipped, loudly. `log` is held against the console in `crates/linux/tests/log.rs`.
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use necropsy::{
+    language::run_captured,
+    opening::Request,
+    render::{Capture, Form},
+    session::Session,
+};
+use serde_json::Value;
+
+fn lab() -> Option<PathBuf> {
+    let lab = env::var_os("NECROPSY_LAB").map(PathBuf::from);
+    if lab.is_none() {
+        eprintln!("SKIPPED: no NECROPSY_LAB");
+    }
+    lab
+}
+
+/// Every dump under `out` with a raw vmcore, but those too large for a test.
+fn dumps(lab: &Path) -> Vec<PathBuf> {
+    const TOO_LARGE: u64 = 2 << 30;
+    let folders = fs::read_dir(lab.join("out")).into_iter().flatten().flatten();
+    let dumps = folders.map(|folder| folder.path().join("vmcore"));
+    let mut dumps: Vec<_> = dumps
+        .filter(|dump| fs::metadata(dump).is_ok_and(|file| file.len() < TOO_LARGE))
+        .filter(|dump| dump.with_file_name("console.log").exists())
+        .collect();
+    dumps.sort();
+    assert!(!dumps.is_empty(), "no dump under {}", lab.display());
+    dumps
+}
+
+/// `k612-null`
+fn name(dump: &Path) -> String {
+    dump.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn open(files: &[PathBuf]) -> Session {
+    let request = Request { files: files.to_vec(), ..Request::default() };
+    let mut session = Session::on(request.open().unwrap());
+    session.settings.form = Form::Json;
+    session
+}
+
+/// The rows that a line answers with.
+fn rows(session: &mut Session, line: &str) -> Vec<Value> {
+    let capture = Capture::default();
+    run_captured(session, line, &capture);
+    let text = capture.take();
+    let row = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
+    text.lines().map(row).collect()
+}
+
+/// Function names of a row of `bt`, innermost first.
+fn functions(row: &Value) -> Vec<&str> {
+    let frames = row["frames"].as_array().map_or(&[][..], Vec::as_slice);
+    frames.iter().map(|frame| frame["function"].as_str().unwrap_or("?")).collect()
+}
+
+/// The functions of the last trace that the kernel printed before it died: those it calls
+/// reliable, in order.
+fn console_trace(console: &str) -> Vec<String> {
+    // What follows is the kernel that saved the dump.
+    let end =
+        console.match_indices("] Linux version").nth(1).map_or(console.len(), |found| found.0);
+    let lines = console[..end].lines().map(|line| match line.split_once("] ") {
+        Some((stamp, text)) if stamp.starts_with('[') => text.trim(),
+        _ => line.trim(),
+    });
+    let lines: Vec<&str> = lines.collect();
+    let Some(start) = lines.iter().rposition(|line| *line == "Call Trace:") else {
+        return Vec::new();
+    };
+    let mut trace = Vec::new();
+    for line in &lines[start + 1..] {
+        if ["</TASK>", "Modules linked in", "---[ end", "Kernel Offset", "Kernel panic"]
+            .iter()
+            .any(|end| line.starts_with(end))
+        {
+            break;
+        }
+        // An exception within the trace names where it struck.
+        let text = line.strip_prefix("RIP: 0010:").unwrap_or(line);
+        let word = text.split(' ').next().unwrap_or_default();
+        let Some((function, offset)) = word.split_once("+0x") else { continue };
+        // It had printed the trace and returned when the registers were saved.
+        if offset.contains('/') && !function.starts_with("dump_stack") {
+            trace.push(function.to_owned());
+        }
+    }
+    trace
+}
+
+#[test]
+fn the_panicking_task_is_where_the_console_saw_it() {
+    let Some(lab) = lab() else { return };
+    for dump in dumps(&lab) {
+        let bytes = fs::read(dump.with_file_name("console.log")).unwrap();
+        let expected = console_trace(&String::from_utf8_lossy(&bytes).replace('\r', ""));
+        assert!(expected.len() >= 4, "{}: the console has {expected:?}", name(&dump));
+        let rows = rows(&mut open(&[dump.clone()]), "bt -p");
+        let ours = functions(&rows[0]);
+        let mut rest = ours.iter();
+        for function in &expected {
+            assert!(
+                rest.any(|ours| ours == function),
+                "{}: {function} is missing or out of order: {ours:?}\nthe console: {expected:?}",
+                name(&dump)
+            );
+        }
+    }
+}
+
+#[test]
+fn every_form_of_a_dump_answers_alike() {
+    let Some(lab) = lab() else { return };
+    let folder = lab.join("out/k612-null");
+    let forms: &[&[&str]] = &[
+        &["kdump-c"],
+        &["kdump-l"],
+        &["kdump-p"],
+        &["kdump-z"],
+        &["elf-31"],
+        &["flat-c"],
+        &["flat-elf"],
+        &["split-z.2", "split-z.3", "split-z.1"],
+    ];
+    let answers = |files: &[PathBuf]| {
+        let mut session = open(files);
+        ["log", "ps", "bt", "foreach bt", "mod"].map(|line| rows(&mut session, line))
+    };
+    let raw = folder.join("vmcore");
+    if !raw.exists() {
+        eprintln!("SKIPPED: no {}", raw.display());
+        return;
+    }
+    let truth = answers(&[raw]);
+    for form in forms {
+        let files: Vec<_> = form.iter().map(|file| folder.join(file)).collect();
+        if !files.iter().all(|file| file.exists()) {
+            eprintln!("SKIPPED: no {}", form[0]);
+            continue;
+        }
+        for (ours, truth) in answers(&files).iter().zip(&truth) {
+            assert_eq!(ours.len(), truth.len(), "{form:?}");
+            for (ours, truth) in ours.iter().zip(truth) {
+                assert_eq!(ours, truth, "{form:?}");
+            }
+        }
+    }
+}
+
+/// What drgn is asked: one JSON object a task, frames as [name, inlined].
+const SCRIPT: &str = "\
+import json
+from drgn.helpers.linux.pid import for_each_task
+from drgn.helpers.linux.sched import task_state_to_char
+for task in for_each_task(prog):
+    try:
+        frames = [[f.name, f.is_inline] for f in prog.stack_trace(task)]
+    except Exception as error:
+        frames = str(error)
+    print(json.dumps(dict(
+        pid=task.pid.value_(), task=hex(task.value_()), state=task_state_to_char(task),
+        comm=task.comm.string_().decode(errors='replace'), frames=frames)))
+";
+
+/// drgn's tasks by the address of their `task_struct`, `None` without drgn.
+fn drgn(lab: &Path, dump: &Path) -> Option<BTreeMap<u64, Value>> {
+    let Ok(template) = env::var("NECROPSY_DRGN") else {
+        eprintln!("SKIPPED: no NECROPSY_DRGN (drgn -c {{dump}} -s {{vmlinux}} -q {{script}})");
+        return None;
+    };
+    let kernel = name(dump);
+    let kernel = kernel.split('-').next().unwrap_or_default();
+    let vmlinux = lab.join(kernel).join("vmlinux").canonicalize().unwrap();
+    let folder = tempfile::tempdir_in(lab).unwrap();
+    let script = folder.path().join("tasks.py");
+    fs::write(&script, SCRIPT).unwrap();
+    let words = template.split_whitespace().map(|word| {
+        word.replace("{dump}", &dump.display().to_string())
+            .replace("{vmlinux}", &vmlinux.display().to_string())
+            .replace("{script}", &script.display().to_string())
+    });
+    let words: Vec<_> = words.collect();
+    let output = Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let tasks = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    Some(tasks.map(|task| (address(&task["task"]), task)).collect())
+}
+
+fn address(value: &Value) -> u64 {
+    let text = value.as_str().unwrap_or_default();
+    u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap()
+}
+
+/// A state in crash's two letters and in the one of `/proc`, which drgn prints: a task that is being
+/// woken runs, as far as `/proc` is concerned.
+fn same_state(ours: &str, theirs: &str) -> bool {
+    let letter = match ours {
+        "RU" | "WA" => "R",
+        "IN" => "S",
+        "UN" => "D",
+        "ST" => "T",
+        "TR" => "t",
+        "DE" => "X",
+        "ZO" => "Z",
+        "PA" => "P",
+        "ID" => "I",
+        _ => return false,
+    };
+    letter == theirs
+}
+
+/// The same function by both names.
+///
+/// - DWARF names a function as its source does; the symbols carry what the compiler appended when
+///   it cloned (`.constprop.0`, `.isra.0`, `.part.0`) or split it (`.cold`).
+/// - The system call entry is one piece of assembly to DWARF; its symbols have labels within.
+/// - drgn has no debug information for the module that made the machine fail, and prints addresses.
+fn same_function(ours: &str, theirs: &str) -> bool {
+    let plain = ours.split('.').next().unwrap_or(ours);
+    let entry = ours == "entry_SYSCALL_64_after_hwframe" && theirs == "entry_SYSCALL_64";
+    plain == theirs || ours == theirs || entry || theirs.starts_with("0xffffffff")
+}
+
+#[test]
+fn tasks_and_stacks_are_those_of_drgn() {
+    let Some(lab) = lab() else { return };
+    let (mut same, mut all, mut differences) = (0, 0, Vec::new());
+    for dump in dumps(&lab) {
+        let Some(theirs) = drgn(&lab, &dump) else { return };
+        let mut session = open(&[dump.clone()]);
+        let listed = rows(&mut session, "ps");
+        let ours: BTreeMap<u64, &Value> =
+            listed.iter().map(|row| (address(&row["task"]), row)).collect();
+        for (at, theirs) in &theirs {
+            let ours = ours.get(at).unwrap_or_else(|| panic!("{}: no {theirs}", name(&dump)));
+            let state = (ours["state"].as_str(), theirs["state"].as_str());
+            assert!(
+                ours["pid"] == theirs["pid"]
+                    && ours["comm"] == theirs["comm"]
+                    && same_state(state.0.unwrap_or_default(), state.1.unwrap_or_default()),
+                "{}: {ours} is {theirs}",
+                name(&dump)
+            );
+        }
+        // drgn does not list the idle tasks.
+        let idle = listed.iter().filter(|row| row["pid"] == 0).count();
+        assert_eq!(ours.len(), theirs.len() + idle, "{}: tasks", name(&dump));
+
+        let traces = rows(&mut session, "foreach bt");
+        for row in &traces {
+            let Some(theirs) = theirs.get(&address(&row["task"])) else { continue };
+            // The kernel has freed the stack of a zombie: drgn reads what lies there now.
+            if theirs["state"] == "Z" {
+                continue;
+            }
+            let mut names: Vec<&str> = theirs["frames"].as_array().map_or(Vec::new(), |frames| {
+                let real = frames.iter().filter(|frame| frame[1] == false);
+                real.map(|frame| frame[0].as_str().unwrap_or("?")).collect()
+            });
+            // drgn goes on into user space, where it knows no names.
+            if names.last().is_some_and(|name| is_user_address(name)) {
+                names.pop();
+            }
+            let ours = functions(row);
+            all += 1;
+            if ours.len() == names.len()
+                && ours.iter().zip(&names).all(|(a, b)| same_function(a, b))
+            {
+                same += 1;
+            } else {
+                differences.push(format!("{}: {ours:?}\n  drgn {names:?}", name(&dump)));
+            }
+        }
+    }
+    eprintln!("{same} of {all} stacks are drgn's\n{}", differences.join("\n"));
+    assert!(same * 100 >= all * 99, "{same} of {all} stacks are drgn's");
+}
+
+fn is_user_address(name: &str) -> bool {
+    let digits = name.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    digits.is_some_and(|address| address < 1 << 47)
+}
