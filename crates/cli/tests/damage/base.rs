@@ -41,8 +41,10 @@ impl Base {
         let file = File::options().read(true).write(true).open(&path).unwrap();
         let segments = segments(&file);
         let size = file.metadata().unwrap().len();
-        let name = source.parent().and_then(Path::file_name).unwrap_or_default();
-        let name = name.to_string_lossy().into_owned();
+        // The lab's files are all called alike, their folders are not.
+        let names: Vec<_> =
+            source.iter().rev().take(2).map(|name| name.to_string_lossy()).collect();
+        let name = format!("{}/{}", names[1], names[0]);
         let packed = fs::read(source).unwrap();
         Base { name, path, packed, file, segments, size, wounds: Vec::new(), _folder: folder }
     }
