@@ -212,6 +212,7 @@ impl Scanner {
             self.suppressed = NOISE.as_ref().is_some_and(|noise| noise.is_match(block));
         }
         if self.aftermath == 0 {
+            self.booted |= self.found > 0 && memchr::memmem::find(block, BOOT.as_bytes()).is_some();
             self.feed.pass_over(block, &mut self.lines);
             if !self.lines.is_empty() {
                 self.settle(true, out);
@@ -237,6 +238,7 @@ impl Scanner {
                 self.drop_before(region.start);
                 return;
             }
+            self.booted |= self.lines[self.from.min(region.at)..region.at].iter().any(boots);
             self.from = region.at + 1;
             self.claimed.extend(segment::inner(&region, &self.lines, search));
             out.push(self.report(&region, system));
@@ -264,7 +266,8 @@ impl Scanner {
         let last = own.last().map_or(start, |at| &self.lines[*at]);
         let mut report = blank(&naming);
         report.index = self.found;
-        report.first = self.found == 0 || std::mem::take(&mut self.booted);
+        let booted = std::mem::take(&mut self.booted);
+        report.first = self.found == 0 || booted;
         report.start_line = start.number;
         report.end_line = last.number;
         report.time = start.time_ns.map(|ns| ns as f64 / 1e9);
@@ -291,8 +294,11 @@ impl Scanner {
     }
 }
 
+/// The first message of every kernel.
+const BOOT: &str = "Linux version ";
+
 fn boots(line: &Line<'_>) -> bool {
-    line.text.starts_with("Linux version ")
+    line.text.starts_with(BOOT)
 }
 
 fn blank(naming: &Naming) -> Report {
@@ -330,5 +336,40 @@ fn blank(naming: &Naming) -> Report {
         signatures: Vec::new(),
         text: Vec::new(),
         names: Default::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOOTED: &str = "[    0.000000] Linux version 6.1.0 (a@b) #1 SMP\n";
+
+    fn oops(function: &str) -> String {
+        format!(
+            "[    9.000000] BUG: kernel NULL pointer dereference, address: 0000000000000008\n\
+             [    9.000001] RIP: 0010:{function}+0x10/0x20\n\
+             [    9.000002] Call Trace:\n\
+             [    9.000003]  vfs_write+0x30/0x40\n\
+             [    9.000004] ---[ end trace 0000000000000000 ]---\n"
+        )
+    }
+
+    fn firsts(log: &str) -> Vec<bool> {
+        reports(log.as_bytes(), &Options::default()).iter().map(|report| report.first).collect()
+    }
+
+    #[test]
+    fn the_first_of_every_boot() {
+        let boot = |functions: &[&str]| {
+            BOOTED.to_owned() + &functions.iter().map(|name| oops(name)).collect::<String>()
+        };
+        assert_eq!(firsts(&boot(&["a", "b"])), [true, false]);
+        let twice = boot(&["a", "b"]) + &boot(&["c", "d"]);
+        assert_eq!(firsts(&twice), [true, false, true, false]);
+        // with so much in between that it is passed over
+        let noise = "[    1.000000] nothing to see\n".repeat(40_000);
+        let far = oops("a") + &noise + BOOTED + &noise + &oops("b") + &oops("c");
+        assert_eq!(firsts(&far), [true, true, false]);
     }
 }
