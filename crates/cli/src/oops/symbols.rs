@@ -184,7 +184,7 @@ impl<'a> Symbols<'a> {
             .into_iter()
             .map(|place| Location {
                 function: place.function.unwrap_or_default(),
-                file: place.file,
+                file: place.file.map(|file| tidy(&file)),
                 line: place.line,
             })
             .collect()
@@ -236,6 +236,21 @@ impl Symbolizer for Symbols<'_> {
     }
 }
 
+/// A path without the detours over `..` that builds outside of the source tree have.
+fn tidy(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match (part, parts.last()) {
+            (".", Some(_)) => {}
+            ("..", Some(last)) if !matches!(*last, "" | "." | "..") => {
+                parts.pop();
+            }
+            _ => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -243,6 +258,19 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn detours_are_taken_out_of_paths() {
+        for (path, tidied) in [
+            ("/build/linux/debian/build/../../fs/read_write.c", "/build/linux/fs/read_write.c"),
+            ("../../../kernel/fork.c", "../../../kernel/fork.c"),
+            ("./arch/x86/./mm/fault.c", "./arch/x86/mm/fault.c"),
+            ("/..", "/.."),
+            ("", ""),
+        ] {
+            assert_eq!(tidy(path), tidied);
+        }
+    }
 
     #[test]
     fn modules_by_the_names_of_their_files() {
