@@ -12,7 +12,7 @@ use crate::{
 
 /// PID, COMMAND, TASK, CPU, STATE.
 #[derive(Debug, Serialize)]
-pub struct Context {
+pub(crate) struct Context {
     pid: Option<u64>,
     comm: Option<String>,
     task: Hex,
@@ -26,7 +26,7 @@ pub struct Context {
 
 impl Context {
     /// Of a task.
-    pub fn new(kernel: &Kernel, task: Task<'_>) -> Self {
+    pub(crate) fn new(kernel: &Kernel, task: Task<'_>) -> Self {
         let mut faults = Faults::default();
         Context {
             pid: faults.keep("task_struct.pid", task.pid()),
@@ -60,7 +60,7 @@ impl Context {
     ///
     /// # Errors
     /// The output is closed.
-    pub fn show(&self, out: &mut Output) -> Outcome {
+    pub(crate) fn show(&self, out: &mut Output) -> Outcome {
         out.record(self, |line| self.write(line))
     }
 }

@@ -36,7 +36,8 @@ pub struct ConvertArgs {
     /// How pages are compressed, with a level if need be: none, zlib, zlib:9, zstd, zstd:19
     #[arg(long, value_name = "METHOD", default_value = "zstd", value_parser = parse_packing)]
     compress: Packing,
-    /// What to leave out, as makedumpfile's -d: 0 nothing, 1 pages of zeros
+    /// What to leave out, as makedumpfile's -d: 0 nothing, 1 pages of zeros (of which the kdump
+    /// format needs only one, and keeps it)
     #[arg(long, value_name = "LEVEL", default_value_t = 0, value_parser = parse_level)]
     level: u32,
     /// Keep only the pages that the commands in FILE read, and those that opening the dump does
@@ -154,9 +155,10 @@ fn write(args: &ConvertArgs, kernel: &Kernel) -> std::io::Result<Stats> {
     let target = kernel.target();
     let dump = target.dump();
     let memory = dump.unrecorded();
+    let no_zeros = args.format == OutputFormat::Elf && args.level & 1 != 0;
     let keep = |pfn: u64| {
         let touched = dump.recorder().is_none_or(|recorder| recorder.was_read(pfn));
-        let zero = || args.level & 1 != 0 && memory.page(pfn).is_ok_and(|page| is_zero(&page));
+        let zero = || no_zeros && memory.page(pfn).is_ok_and(|page| is_zero(&page));
         if touched && !zero() { Keep::Store } else { Keep::Exclude }
     };
     let bar = progress_bar();

@@ -14,7 +14,7 @@ const POISONS: [(u64, &str); 7] = [
 ];
 
 /// What a value is; empty for a plain number.
-pub fn of(kernel: &Kernel, task: Task<'_>, value: u64) -> String {
+pub(crate) fn of(kernel: &Kernel, task: Task<'_>, value: u64) -> String {
     if value == 0 {
         return "NULL".into();
     }

@@ -6,7 +6,7 @@ use necropsy_linux::printk::{Caller, Log};
 use necropsy_oops::{Context, Line};
 
 /// Every line of the log, with its time and caller.
-pub fn of(log: &Log) -> Vec<Line<'static>> {
+pub(crate) fn of(log: &Log) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     for record in &log.records {
         let context = match record.caller {

@@ -9,9 +9,12 @@
 //! difference before committing it.
 
 use std::{
+    env,
     fmt::Write,
     fs,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
+    process::Command,
     sync::{Arc, OnceLock},
 };
 
@@ -24,8 +27,17 @@ use necropsy::{
 const NO_DUMP_NEEDED: &[&str] = &["alias", "ascii", "eval", "h", "help", "q", "repeat"];
 
 fn main() {
+    // Outputs hold local times and the names of dumps: the same on every machine.
+    if env::var_os("TZ").is_none_or(|zone| zone != "UTC") {
+        let error = env::current_exe()
+            .map(|own| Command::new(own).args(env::args_os().skip(1)).env("TZ", "UTC").exec());
+        panic!("cannot start again with TZ=UTC: {error:?}");
+    }
+    if let Err(error) = env::set_current_dir(env!("CARGO_MANIFEST_DIR")) {
+        panic!("{}: {error}", env!("CARGO_MANIFEST_DIR"));
+    }
     let arguments = Arguments::from_args();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let root = Path::new("tests");
     let dumps = files(&root.join("dumps"), "kdump");
     if dumps.is_empty() {
         eprintln!("golden: no dump in tests/dumps: no cases");

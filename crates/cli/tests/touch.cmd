@@ -86,7 +86,7 @@ p init_uts_ns
 p crashme_widgets
 p init_mm
 p saved_command_line
-p swapper_pg_dir
+p init_top_pgt
 p tainted_mask
 whatis crashme_widget
 whatis task_struct
@@ -97,7 +97,8 @@ struct module modules -l module.list
 struct rq runqueues:a
 list -H modules -o module.list -s module.name,state
 list -H crashme_widgets
-list -H crashme_widgets -o crashme_widget.list -s crashme_widget
+list -H crashme_widgets -s crashme_widget -l crashme_widget.link
+list -H crashme_widgets -o crashme_widget.link -s crashme_widget.serial,label
 list task_struct.tasks -h init_task -s task_struct.pid,comm
 list task_struct.real_parent init_task
 tree -t maple sparse_irqs

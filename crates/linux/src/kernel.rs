@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use necropsy_debuginfo::{Kind, TypeId, Types};
+use necropsy_dump::Fault;
 use necropsy_target::{Target, target::VMLINUX};
 
 use crate::{
@@ -16,7 +17,8 @@ use crate::{
 pub struct Kernel {
     target: Target,
     shapes: OnceLock<Shapes>,
-    per_cpu: OnceLock<Vec<u64>>,
+    /// Offsets, and what ended them early.
+    per_cpu: OnceLock<(Vec<u64>, Option<Fault>)>,
     module_list: OnceLock<(Vec<module::Module>, Option<Error>)>,
     module_types: OnceLock<module::LoadedTypes>,
 }
@@ -94,10 +96,15 @@ impl Kernel {
 
     // ---- CPUs ----
 
-    /// The per-CPU offsets of the possible CPUs (`__per_cpu_offset`).
+    /// The per-CPU offsets of the possible CPUs (`__per_cpu_offset`), as far as they can be read.
     pub fn per_cpu_offsets(&self) -> &[u64] {
+        &self.per_cpu_table().0
+    }
+
+    fn per_cpu_table(&self) -> &(Vec<u64>, Option<Fault>) {
         self.per_cpu.get_or_init(|| {
-            let Ok(table) = self.symbol("__per_cpu_offset") else { return vec![0] };
+            // A kernel for one CPU has no table.
+            let Ok(table) = self.symbol("__per_cpu_offset") else { return (vec![0], None) };
             let count = self
                 .symbol("nr_cpu_ids")
                 .ok()
@@ -105,10 +112,14 @@ impl Kernel {
                 .map_or(MAX_CPUS, u64::from)
                 .min(MAX_CPUS);
             let mut offsets = Vec::new();
+            let mut fault = None;
             for cpu in 0..count {
                 match self.target.read_u64(table.wrapping_add(cpu * 8)) {
                     Ok(offset) => offsets.push(offset),
-                    Err(_) => break,
+                    Err(missing) => {
+                        fault = Some(missing);
+                        break;
+                    }
                 }
             }
             // Entries beyond the possible CPUs keep the address of the per-CPU template.
@@ -116,7 +127,7 @@ impl Kernel {
             if let Some(last) = possible.last() {
                 offsets.truncate(*last as usize + 1);
             }
-            if offsets.is_empty() { vec![0] } else { offsets }
+            (offsets, fault)
         })
     }
 
@@ -128,12 +139,19 @@ impl Kernel {
     /// The address of a per-CPU variable on a CPU.
     ///
     /// # Errors
-    /// [`Error::Missing`].
+    /// [`Error::Missing`], or the fault that hides the CPU's offset.
     pub fn per_cpu(&self, name: &str, cpu: u32) -> Result<u64> {
-        let offset = self
-            .per_cpu_offset(cpu)
-            .ok_or_else(|| Error::Missing { what: format!("CPU {cpu}") })?;
-        Ok(self.symbol(name)?.wrapping_add(offset))
+        Ok(self.symbol(name)?.wrapping_add(self.cpu_base(cpu)?))
+    }
+
+    /// [`Kernel::per_cpu_offset`], or why there is none.
+    pub(crate) fn cpu_base(&self, cpu: u32) -> Result<u64> {
+        let (offsets, fault) = self.per_cpu_table();
+        match (offsets.get(cpu as usize), fault) {
+            (Some(offset), _) => Ok(*offset),
+            (None, Some(fault)) => Err(Error::Fault(*fault)),
+            (None, None) => Err(Error::Missing { what: format!("CPU {cpu}") }),
+        }
     }
 
     /// The CPUs of a cpumask variable, ascending.
@@ -154,7 +172,8 @@ impl Kernel {
     pub fn possible_cpus(&self) -> Vec<u32> {
         self.cpu_mask("__cpu_possible_mask")
             .filter(|m| !m.is_empty())
-            .unwrap_or_else(|| (0..self.per_cpu_offsets().len() as u32).collect())
+            // There is a CPU 0 in any case; what hides it shows when it is asked for.
+            .unwrap_or_else(|| (0..self.per_cpu_offsets().len().max(1) as u32).collect())
     }
 
     /// The online CPUs.

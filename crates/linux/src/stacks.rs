@@ -117,10 +117,10 @@ impl Kernel {
             // stopped. One that belongs to the task which this CPU ran is the right one.
             let pid = self.current_task(cpu)?.pid()?;
             let mut same = notes.iter().filter(|n| u64::from(n.pid) == pid);
-            if let (Some(note), None) = (same.next(), same.next()) {
-                if let Some(regs) = regs(note) {
-                    return Ok((regs, Origin::DumpNotes));
-                }
+            if let (Some(note), None) = (same.next(), same.next())
+                && let Some(regs) = regs(note)
+            {
+                return Ok((regs, Origin::DumpNotes));
             }
         }
         match noted {
@@ -137,10 +137,7 @@ impl Kernel {
         const PR_REG: u64 = 112;
         let target = self.target();
         let area = target.read_u64(self.symbol("crash_notes")?)?;
-        let offset = self
-            .per_cpu_offset(cpu)
-            .ok_or_else(|| Error::Missing { what: format!("CPU {cpu}") })?;
-        let mut at = area.wrapping_add(offset);
+        let mut at = area.wrapping_add(self.cpu_base(cpu)?);
         for _ in 0..8 {
             let name_size = target.read_u32(at)?;
             let desc_size = u64::from(target.read_u32(at.wrapping_add(4))?);

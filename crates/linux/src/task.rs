@@ -305,6 +305,9 @@ impl<'k> Task<'k> {
     }
 }
 
+/// Numbers and their `struct pid`s, and what could not be read.
+type Pids = (Vec<(u64, u64)>, Vec<Error>);
+
 /// Every task that was found, and what went wrong on the way.
 #[derive(Debug)]
 pub struct Tasks<'k> {
@@ -321,7 +324,7 @@ impl Kernel {
     }
 
     /// The `struct pid`s of the initial namespace, by number.
-    fn pids(&self) -> Result<(Vec<(u64, u64)>, Vec<Error>)> {
+    fn pids(&self) -> Result<Pids> {
         let namespace = self.symbol("init_pid_ns")?;
         let idr = self.shapes().pid_namespace.idr.address(namespace)?;
         let base = self.shapes().pid_namespace.idr_base.read(self.target(), namespace).unwrap_or(0);

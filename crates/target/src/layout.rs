@@ -136,16 +136,16 @@ impl Layout {
                 }
             }
             // Damaged page tables must not cost the kernel: the number alone still serves.
-            if found.is_none() {
-                if let Some(base) = number("phys_base") {
-                    let root = table.wrapping_sub(KERNEL_MAP).wrapping_add(base);
-                    found = Some((
-                        root,
-                        base,
-                        "NUMBER(phys_base) of VMCOREINFO; the page tables could not confirm it"
-                            .to_owned(),
-                    ));
-                }
+            if found.is_none()
+                && let Some(base) = number("phys_base")
+            {
+                let root = table.wrapping_sub(KERNEL_MAP).wrapping_add(base);
+                found = Some((
+                    root,
+                    base,
+                    "NUMBER(phys_base) of VMCOREINFO; the page tables could not confirm it"
+                        .to_owned(),
+                ));
             }
         }
         if found.is_none() {
@@ -291,10 +291,10 @@ impl Layout {
                     word(at)
                         .ok_or(necropsy_dump::Fault::physical(at, necropsy_dump::Reason::NotSaved))
                 });
-                if let Ok(mapping) = end.end {
-                    if mapping.physical == 0x10_0000 {
-                        return Some(va);
-                    }
+                if let Ok(mapping) = end.end
+                    && mapping.physical == 0x10_0000
+                {
+                    return Some(va);
                 }
             }
         }
@@ -303,10 +303,10 @@ impl Layout {
 
     /// Physical address of an address in the kernel image or the direct map.
     pub fn linear(&self, address: u64) -> Option<u64> {
-        if let Some(direct) = &self.direct {
-            if let Some(physical) = direct.translate(address) {
-                return Some(physical);
-            }
+        if let Some(direct) = &self.direct
+            && let Some(physical) = direct.translate(address)
+        {
+            return Some(physical);
         }
         self.image.translate(address)
     }

@@ -110,10 +110,10 @@ impl Target {
         };
         let mut ranges = Vec::new();
         let mut add = |start: &str, end: &str, text| {
-            if let (Some(start), Some(end)) = (address(start), address(end)) {
-                if start < end {
-                    ranges.push(Range { start, end, text });
-                }
+            if let (Some(start), Some(end)) = (address(start), address(end))
+                && start < end
+            {
+                ranges.push(Range { start, end, text });
             }
         };
         add("_stext", "_etext", true);

@@ -1,7 +1,7 @@
 use necropsy_linux::{Kernel, task::Task};
 
 use crate::{
-    CommandError, Outcome, parsed,
+    CommandError, Outcome,
     parsed::Parsed,
     registry::{self, Arg, Command, Example},
     render::{Faults, Output},
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_pattern_is_no_command() {
-        assert!(parsed::quoted_pattern("'bt'").is_some());
+        assert!(crate::parsed::quoted_pattern("'bt'").is_some());
         assert!(!MANY.contains(&"'bt'"));
     }
 }

@@ -131,17 +131,15 @@ fn with_neighbours(
     out: &mut Output,
 ) -> Outcome {
     let module = module_name(image);
-    if parsed.has("-p") {
-        if let Some(before) = image.symbols.prev(symbol.address) {
+    if parsed.has("-p")
+        && let Some(before) = image.symbols.prev(symbol.address) {
             show(&before, 0, module, out)?;
         }
-    }
     show(symbol, offset, module, out)?;
-    if parsed.has("-n") {
-        if let Some(behind) = image.symbols.next(symbol.address) {
+    if parsed.has("-n")
+        && let Some(behind) = image.symbols.next(symbol.address) {
             show(&behind, 0, module, out)?;
         }
-    }
     Ok(())
 }
 

@@ -34,13 +34,17 @@ pub fn run_line(session: &mut Session, text: &str) {
     }
 }
 
-/// Runs one line; its output goes to `capture`, what failed included. How it went.
+/// Runs one line; its output goes to `capture`, what failed included, and not where a pipe or a
+/// redirection in the line would send it. How it went.
 pub fn run_captured(session: &mut Session, text: &str, capture: &crate::render::Capture) -> Status {
     session.interrupted.store(false, Ordering::Relaxed);
     let sink = Sink::capture(capture.clone());
     let mut out = Output::new(sink, session.settings.form, session.interrupted.clone());
     let result = match expand_aliases(session, text.trim()) {
-        Ok(text) => run_words(session, text.strip_prefix('\\').unwrap_or(&text), &mut out),
+        Ok(text) => match split_line(text.strip_prefix('\\').unwrap_or(&text)) {
+            Ok(line) => run_words(session, &line.command, &mut out),
+            Err(error) => Err((first_word(&text).to_owned(), error)),
+        },
         Err(error) => Err((String::new(), error)),
     };
     let closed = out.finish().map_err(|error| (String::new(), error));

@@ -27,11 +27,9 @@ pub(super) fn walk(levels: u8, mask: u64, root: u64, address: u64, read: ReadEnt
         };
         walk.push(level, entry, value);
         let value = value & !mask;
-        if value & PRESENT == 0 {
-            if !(level == 1 && value & PROT_NONE != 0) {
-                walk.end = Err(absent(level, value));
-                return walk;
-            }
+        if value & PRESENT == 0 && !(level == 1 && value & PROT_NONE != 0) {
+            walk.end = Err(absent(level, value));
+            return walk;
         }
         let large = matches!(level, 2 | 3) && value & PAGE_SIZE != 0;
         if level == 1 || large {

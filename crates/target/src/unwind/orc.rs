@@ -90,14 +90,14 @@ fn evaluate(target: &Target, frame: &Frame, entry: &OrcEntry) -> Read<Step> {
         OrcKind::Regs => {
             let bytes = target.read_array::<{ PT_REGS_SIZE as usize }>(sp)?;
             match saved(Regs::from_pt_regs(&bytes), sp, PT_REGS_IP) {
-                Ok(next) => next,
-                Err(step) => return Ok(step),
+                Step::Frame(next) => next,
+                step => return Ok(step),
             }
         }
         OrcKind::RegsPartial => {
             let bytes = target.read_array::<40>(sp)?;
             match saved(Regs::from_iret_frame(&bytes), sp, 0) {
-                Ok(mut next) => {
+                Step::Frame(mut next) => {
                     // The entry code has saved the others elsewhere; these it has not touched.
                     for kept in [Reg::R10, Reg::R13, Reg::Rdi, Reg::Rdx] {
                         next.regs.put(kept, frame.regs.get(kept));
@@ -106,7 +106,7 @@ fn evaluate(target: &Target, frame: &Frame, entry: &OrcEntry) -> Read<Step> {
                     next.saved_regs = false;
                     next
                 }
-                Err(step) => return Ok(step),
+                step => return Ok(step),
             }
         }
         OrcKind::Undefined | OrcKind::EndOfStack => return Ok(Step::Unknown),
@@ -128,15 +128,15 @@ fn evaluate(target: &Target, frame: &Frame, entry: &OrcEntry) -> Read<Step> {
 }
 
 /// A frame from registers saved at stack address `at`, or the step that ends the trace.
-fn saved(regs: Option<Regs>, at: u64, ip: u64) -> Result<Frame, Step> {
-    let Some(regs) = regs.filter(Regs::plausible) else { return Err(Step::Unknown) };
+fn saved(regs: Option<Regs>, at: u64, ip: u64) -> Step {
+    let Some(regs) = regs.filter(Regs::plausible) else { return Step::Unknown };
     if regs.user_mode() {
-        return Err(Step::User(at, regs));
+        return Step::User(at, regs);
     }
     let (Some(pc), Some(sp)) = (regs.get(Reg::Rip), regs.get(Reg::Rsp)) else {
-        return Err(Step::Unknown);
+        return Step::Unknown;
     };
-    Ok(Frame {
+    Step::Frame(Frame {
         pc,
         sp,
         slot: at.wrapping_add(ip),

@@ -279,12 +279,13 @@ fn scene(kernel: &Kernel, task: Task<'_>) -> Scene {
             return None;
         }
         let name = necropsy_oops::syscall_name(necropsy_oops::Arch::X86_64, number);
+        // How many of them the call takes is not in the dump: they are named as registers.
         let arguments: Vec<String> = [Reg::Rdi, Reg::Rsi, Reg::Rdx]
             .into_iter()
-            .filter_map(|reg| Some(format!("{:#x}", regs.get(reg)?)))
+            .filter_map(|reg| Some(format!("{} {:#x}", reg.name(), regs.get(reg)?)))
             .collect();
-        let name = name.map_or_else(|| format!("system call {number}"), str::to_owned);
-        Some(format!("{name}({}, …)", arguments.join(", ")))
+        let name = name.map_or_else(|| format!("number {number}"), str::to_owned);
+        Some(format!("{name} ({})", arguments.join(", ")))
     });
     scene
 }

@@ -1,0 +1,68 @@
+//! The repository's dumps, made from full-size ones.
+
+use std::{
+    env,
+    fmt::Write as _,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use necropsy::{Status, registry::COMMANDS};
+
+/// The dump in the repository, and the full-size one that it is made from.
+const FIXTURES: &[(&str, &str)] = &[
+    ("linux-5.10-deadlock.kdump", "k510-deadlock"),
+    ("linux-6.12-shm.kdump", "k612-shm"),
+    ("linux-7.2-null.kdump", "k72-null"),
+];
+
+/// They are part of every clone.
+const LARGEST: u64 = 5 << 20;
+
+/// Writes the dumps into `crates/cli/tests/dumps`.
+pub(crate) fn write() -> Result<()> {
+    let lab = env::var_os("NECROPSY_LAB").context(
+        "set NECROPSY_LAB to the directory that holds out/k612-shm/vmcore and the others",
+    )?;
+    let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../crates/cli/tests");
+    let mut lines = tempfile::NamedTempFile::new()?;
+    lines.write_all(all_lines(&tests)?.as_bytes())?;
+    for (name, from) in FIXTURES {
+        let source = Path::new(&lab).join("out").join(from).join("vmcore");
+        let dump = tests.join("dumps").join(name);
+        let mut words = vec!["necropsy".into(), "convert".into(), source.into_os_string()];
+        words.extend([dump.clone().into_os_string(), "--touched-by".into()]);
+        words.extend([lines.path().into(), "--compress".into(), "zstd:19".into()]);
+        // Some lines ask in vain, and what they read meanwhile belongs to the dump as well.
+        let status = necropsy::run(words);
+        if !matches!(status, Status::Done | Status::Failed | Status::Missing | Status::Usage) {
+            bail!("{name}: not written");
+        }
+        let size = fs::metadata(&dump).with_context(|| dump.display().to_string())?.len();
+        if size > LARGEST {
+            bail!("{name}: {size} bytes are too many for the repository");
+        }
+    }
+    Ok(())
+}
+
+/// What the dumps must answer: the lines of `touch.cmd`, those of the golden tests, and the
+/// examples of the registry.
+fn all_lines(tests: &Path) -> Result<String> {
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(tests.join("commands"))?.map(|e| Ok(e?.path())).collect::<Result<_>>()?;
+    files.push(tests.join("touch.cmd"));
+    files.sort();
+    let mut text = String::new();
+    for file in files {
+        text += &fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+    }
+    for command in COMMANDS.iter().filter(|command| command.name() != "q") {
+        for example in command.examples {
+            writeln!(text, "{}", example.line)?;
+        }
+    }
+    Ok(text)
+}
