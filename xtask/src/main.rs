@@ -1,6 +1,7 @@
 //! Chores of the repository.
 #![forbid(unsafe_code)]
 
+mod fixtures;
 mod manual;
 
 use anyhow::{Result, bail};
@@ -8,12 +9,14 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 usage: cargo xtask CHORE
 
+  fixtures            make the dumps in crates/cli/tests/dumps from those in $NECROPSY_LAB
   manual [--check]    write docs/commands.md from the registry, or check that it is up to date";
 
 fn main() -> Result<()> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let words: Vec<_> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
+        ["fixtures"] => fixtures::write(),
         ["manual"] => manual::write(),
         ["manual", "--check"] => manual::check(),
         _ => bail!("{USAGE}"),
