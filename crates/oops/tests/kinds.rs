@@ -145,6 +145,10 @@ fn kinds() -> Vec<Kind> {
             "BUG: stack guard page was hit in caller",
         ),
         pointed("WARNING: CPU: 1 PID: 77 at fs/inode.c:12 guilty+0x12/0x40", "WARNING in guilty"),
+        pointed(
+            "WARNING: CPU: 0 PID: 9 at include/linux/cpumask.h:143 cpumask_check+0x1/0x2",
+            "WARNING in guilty",
+        ),
         pointed("WARNING: fs/inode.c:12 at guilty+0x12/0x40, CPU#1: test/77", "WARNING in guilty"),
         pointed(
             "WARNING: [some text] fs/inode.c:12 at guilty+0x12/0x40, CPU#1: test/77",
@@ -313,6 +317,10 @@ fn silent() {
         "logger: !@Boot_DEBUG: start networkManagement",
         "GRUB: echo 'Booting the kernel.'",
         "ALSA: fatal error: no such card",
+        "Kernel panics stop the whole machine; an oops kills one task.",
+        "A Kernel panic is what remains.",
+        "TASK: ffff880079251000  [THREAD INFO: ffff88003668e000]",
+        "WARNING: workqueue cpumask: online intersect > possible intersect",
     ] {
         let found = reports(format!("[    1.000000] {line}\n").as_bytes(), &Options::default());
         assert!(found.is_empty(), "{line}: {}", found[0].title);

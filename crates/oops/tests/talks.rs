@@ -149,6 +149,9 @@ fn sysrq_crash_on_4_12_with_misread_bytes() {
     assert_eq!((report.cpu, report.pid), (Some(16), Some(1266)));
     let user = report.user.as_ref().unwrap();
     assert_eq!((user.syscall, user.name), (Some(1), Some("write")));
+    // the kernel's code stands below the user's registers
+    let trap = report.code.iter().find(|line| line.trapping).unwrap();
+    assert_eq!(trap.text, "movb   $0x1,0x0");
     let guess = report.trace.iter().find(|frame| frame.function.starts_with("selinux")).unwrap();
     assert!(!guess.reliable);
 }

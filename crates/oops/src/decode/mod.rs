@@ -44,6 +44,8 @@ pub(crate) fn decode(lines: &[&str], report: &mut Report) -> Findings {
     let mut outside = Registers::default();
     let mut compat = false;
     let mut in_user = false;
+    // a user program's code stands right below its instruction pointer
+    let mut user_code = false;
     let mut trace = Trace::default();
     let mut traces = 0;
     let mut innermost = None;
@@ -52,6 +54,7 @@ pub(crate) fn decode(lines: &[&str], report: &mut Report) -> Findings {
     let mut lines = lines.iter().peekable();
     while let Some(line) = lines.next() {
         let line: &str = line;
+        let below_user_pointer = std::mem::take(&mut user_code);
         if let Some(text) = &mut modules {
             let goes_on = !line.contains(": ") && !line.trim().is_empty() && text.len() < 1 << 16;
             if goes_on && !text.contains("[last unloaded:") {
@@ -85,11 +88,12 @@ pub(crate) fn decode(lines: &[&str], report: &mut Report) -> Findings {
         }
         if let Some(groups) = USER_POINTER.captures(line) {
             in_user = true;
+            user_code = true;
             compat =
                 groups.get(1).is_some_and(|segment| matches!(segment.as_str(), "0023" | "0073"));
         }
         if let Some((_, bytes)) = line.split_once("Code: ") {
-            if !in_user && code.is_none() && !line.contains("Krnl Code") {
+            if !below_user_pointer && code.is_none() && !line.contains("Krnl Code") {
                 let mut bytes = bytes.to_owned();
                 // the line may have been broken by what carried it
                 while let Some(next) = lines.peek()

@@ -188,7 +188,7 @@ pub(super) const HEADERS: &[Header] = &[Header::new(
         )
         .at(TRACE.skip(&["preempt-check"])),
         Rule::new(
-            r"BUG: (?:TASK |IRQ |[A-Z]+ )?stack guard page was hit",
+            r"BUG: (?:[#A-Z_]+ )?stack guard page was hit",
             "BUG: stack guard page was hit in {F}",
             Class::StackOverflow,
         )

@@ -84,5 +84,7 @@ pub(super) const HEADERS: &[Header] = &[Header::new(
     r"INFO: sshd|INFO: lxc|INFO: ld\.so",
     r"(?:EXT[234]-fs|XFS|BTRFS)[^:]*: INFO:",
     r"_INFO::",
+    // a debugger's words for a task
+    r"THREAD INFO:",
     r"INFO: (?:Loaded|Starting|Started|Stopping|Started|Creating|Using|Running|Setting|Enabled|Disabled|Object|Slab|Allocated|Freed|task group|device)\b",
 ])];

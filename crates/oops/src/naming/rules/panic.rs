@@ -19,7 +19,7 @@ pub(super) const HEADERS: &[Header] = &[Header::new(
         ),
         // these three follow a report: seen alone, its head was lost
         Rule::new(
-            r"Kernel panic - not syncing: (Fatal exception|panic_on_warn set|hung_task: blocked tasks)",
+            r"Kernel panic - not syncing: (?:[A-Za-z]+: )?(Fatal exception|panic_on_warn set|hung_task: blocked tasks)",
             "kernel panic: {1}",
             Class::Panic,
         )
@@ -50,4 +50,6 @@ pub(super) const HEADERS: &[Header] = &[Header::new(
         Rule::new(r"Kernel panic - not syncing: (.*)", "kernel panic: {1}", Class::Panic),
     ],
 )
-.inner()];
+.inner()
+// prose about panics
+.except(&[r"Kernel panic(?:s|ed|king)?(?:,|\.| [A-Za-z])|Kernel panics\b"])];

@@ -168,16 +168,16 @@ pub(super) const HEADERS: &[Header] = &[Header::new(
 .except(&[
     r"[a-zA-Z0-9_]WARNING:",
     // user-space programs
-    r"WARNING: (?:linker|Image|Could not|The key|This key|No user|Failed|failed|Unable|Cannot|can't|password|WARNING|locale|hwclock|Logging|The|Your)\b",
+    r"WARNING: (?:linker|terminal|Image|Could not|The key|This key|No user|Failed|failed|Unable|Cannot|can't|password|WARNING|locale|hwclock|Logging|The|Your)\b",
     r"WARNING: @@@",
     r"(?:sshd|ssh-keygen|rsync|modprobe|lvm|vgchange|dpkg|apt|systemd)[^ ]*:.*WARNING:",
     // advice
     r"WARNING: Spectre v2 mitigation|[Mm]itigation.*WARNING|WARNING: .*[Uu]nprivileged eBPF|[Uu]nprivileged eBPF",
     r"WARNING: Unflattened? |WARNING: Number of arguments",
     r"WARNING: .*mount option.*(?:deprecated|removed)|mand mount option|the mand mount",
-    r"WARNING: mmap|cpumask_of_node",
-    r"WARNING: .*uses deprecated v2 capabilities|WARNING: .*wireless extensions|WARNING: .*[Ff]rame ?buffer.*size",
-    r"WARNING: .*cpu_?mask",
+    r"WARNING: mmap",
+    r"WARNING: .*uses deprecated v2 capabilities|WARNING: .*wireless extensions|WARNING: [^/]*[Ff]rame ?buffer[^/.]*size",
+    r"WARNING: workqueue cpumask",
     // filesystems that prefix their own messages
     r"(?:EXT[234]-fs|XFS|BTRFS|F2FS-fs|EXFAT-fs|JFS|REISERFS|NILFS)[^:]*: WARNING:",
     r"WARNING: You are running an unsupported|virtual screen size",
