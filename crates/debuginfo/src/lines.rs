@@ -130,11 +130,10 @@ impl<B: Deref<Target = [u8]>> DebugFile<B> {
     /// `size` bytes. None if there is no such function: the file may be of another kernel. None
     /// also if there are several and the size does not tell them apart.
     pub fn locate(&self, name: &str, offset: u64, size: Option<u64>) -> Option<u64> {
-        let fits = |symbol: &Symbol<'_>| {
-            symbol.is_text() && size.is_none_or(|size| self.has_size(symbol, size))
-        };
         let mut found = self.symbols.all_by_name(name);
-        found.retain(fits);
+        found.retain(|symbol| {
+            symbol.is_text() && size.is_none_or(|size| self.has_size(symbol, size))
+        });
         found.dedup_by_key(|symbol| symbol.address);
         match found.as_slice() {
             [symbol] if offset <= self.room(symbol).max(symbol.size) => {
@@ -315,5 +314,52 @@ fn write(field: &mut [u8], value: u64, endian: RunTimeEndian) {
     match endian {
         RunTimeEndian::Big => field.copy_from_slice(&value.to_be_bytes()[8 - width..]),
         RunTimeEndian::Little => field.copy_from_slice(&value.to_le_bytes()[..width]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_both_orders() {
+        let mut field = [0; 4];
+        write(&mut field, 0x1234_5678, RunTimeEndian::Big);
+        assert_eq!(
+            (field, read(&field, RunTimeEndian::Big)),
+            ([0x12, 0x34, 0x56, 0x78], 0x1234_5678)
+        );
+        write(&mut field, 0x1234_5678, RunTimeEndian::Little);
+        assert_eq!(field, [0x78, 0x56, 0x34, 0x12]);
+        assert_eq!(read(&field, RunTimeEndian::Little), 0x1234_5678);
+    }
+
+    #[inline(never)]
+    fn somewhere(n: u64) -> u64 {
+        std::hint::black_box(n) * 3
+    }
+
+    #[test]
+    fn this_program_has_lines_and_survives_damage() {
+        assert_eq!(somewhere(2), 6);
+        let mut bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let file = DebugFile::open(bytes.as_slice()).unwrap();
+        assert!(file.has_lines());
+        let symbol = file.symbols().iter().find(|s| s.name.contains("lines5tests9somewhere"));
+        let symbol = symbol.unwrap();
+        let address = file.locate(symbol.name, 0, Some(symbol.size)).unwrap();
+        assert_eq!(address, symbol.address);
+        assert_eq!(file.locate(symbol.name, 0, Some(symbol.size + 0x1000)), None);
+        assert_eq!(file.locate(symbol.name, 1 << 40, None), None);
+        let places = file.lines().unwrap().at(address);
+        assert!(places.last().unwrap().file.as_ref().unwrap().ends_with("lines.rs"), "{places:?}");
+
+        for cut in [0, 16, 64, bytes.len() / 2] {
+            let _ = DebugFile::open(&bytes[..cut]).map(|file| file.lines().map(|l| l.at(address)));
+        }
+        for at in (64..bytes.len()).step_by(97) {
+            bytes[at] ^= 0x5a;
+        }
+        let _ = DebugFile::open(bytes.as_slice()).map(|file| file.lines().map(|l| l.at(address)));
     }
 }

@@ -141,6 +141,19 @@ impl Symbols {
         SymbolsBuilder::default()
     }
 
+    /// Reads a `System.map`, or any other output of nm: address, letter and name on each line.
+    /// None if a line is not like that.
+    pub fn from_system_map(text: &str) -> Option<Symbols> {
+        let mut builder = Symbols::builder();
+        for line in text.lines() {
+            let mut words = line.split_ascii_whitespace();
+            let address = u64::from_str_radix(words.next()?, 16).ok()?;
+            let kind = words.next().filter(|kind| kind.len() == 1)?.chars().next()?;
+            builder.push(address, words.next()?, kind, 0);
+        }
+        Some(builder.finish())
+    }
+
     /// How many symbols there are.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -308,6 +321,15 @@ mod tests {
         }
         assert_eq!(symbols.lookup(TEXT + 0x100).unwrap().name, "_end");
         assert!(Symbols::builder().finish().lookup(TEXT).is_none());
+    }
+
+    #[test]
+    fn a_system_map() {
+        let map = "ffffffff81000000 T _text\nffffffff81000040 t second\nffffffff82000000 B _end\n";
+        let symbols = Symbols::from_system_map(map).unwrap();
+        assert_eq!(symbols.lookup(TEXT + 0x44).unwrap().name, "second");
+        assert!(Symbols::from_system_map("[    0.000000] Linux version\n").is_none());
+        assert!(Symbols::from_system_map("").unwrap().is_empty());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use necropsy_debuginfo::{DebugFile, Lines};
+use necropsy_debuginfo::{DebugFile, Lines, Symbols as Table};
 use necropsy_dump::Map;
 use necropsy_oops::{Location, Place, Symbolizer, channel::Packing};
 
@@ -32,7 +32,29 @@ pub(super) struct SymbolFiles {
 #[derive(Debug)]
 struct SymbolFile {
     path: PathBuf,
-    opened: OnceCell<Result<DebugFile<Map>, String>>,
+    opened: OnceCell<Result<Opened, String>>,
+}
+
+#[derive(Debug)]
+enum Opened {
+    Elf(DebugFile<Map>),
+    SystemMap(Table),
+}
+
+impl Opened {
+    fn table(&self) -> &Table {
+        match self {
+            Opened::Elf(file) => file.symbols(),
+            Opened::SystemMap(table) => table,
+        }
+    }
+
+    fn elf(&self) -> Option<&DebugFile<Map>> {
+        match self {
+            Opened::Elf(file) => Some(file),
+            Opened::SystemMap(_) => None,
+        }
+    }
 }
 
 impl SymbolFiles {
@@ -82,7 +104,8 @@ impl SymbolFiles {
                 let _ = self.search(&path, depth + 1);
             } else if path.is_file() {
                 let module = module_of(&path);
-                let kernel = name_of(&path).starts_with("vmlinux");
+                let name = name_of(&path);
+                let kernel = ["vmlinux", "System.map"].iter().any(|part| name.starts_with(part));
                 if module.is_some() || kernel {
                     self.add(path, module);
                 }
@@ -93,10 +116,16 @@ impl SymbolFiles {
 }
 
 impl SymbolFile {
-    fn get(&self) -> Result<&DebugFile<Map>, &str> {
+    fn get(&self) -> Result<&Opened, &str> {
         let opened = self.opened.get_or_init(|| {
             let map = open(&self.path).map_err(|error| told(&self.path, &error))?;
-            DebugFile::open(map).map_err(|error| format!("{}: {error}", self.path.display()))
+            if let Ok(text) = std::str::from_utf8(&map)
+                && let Some(table) = Table::from_system_map(text).filter(|table| !table.is_empty())
+            {
+                return Ok(Opened::SystemMap(table));
+            }
+            let file = DebugFile::open(map);
+            file.map(Opened::Elf).map_err(|error| format!("{}: {error}", self.path.display()))
         });
         opened.as_ref().map_err(String::as_str)
     }
@@ -151,7 +180,7 @@ impl<'a> Symbols<'a> {
         self.problems.borrow().clone()
     }
 
-    fn file(&self, index: usize) -> Option<&'a DebugFile<Map>> {
+    fn file(&self, index: usize) -> Option<&'a Opened> {
         match self.files.files.get(index)?.get() {
             Ok(file) => Some(file),
             Err(problem) => {
@@ -168,11 +197,17 @@ impl<'a> Symbols<'a> {
         }
     }
 
+    /// The files of the kernel itself.
+    fn kernels(&self) -> impl Iterator<Item = (usize, &'a Opened)> {
+        let files = self.files.by_module.get(&None);
+        files.into_iter().flatten().filter_map(|index| Some((*index, self.file(*index)?)))
+    }
+
     /// What the DWARF of a file says of an address.
     fn lines_at(&self, index: usize, address: u64) -> Vec<Location> {
         let mut lines = self.lines.borrow_mut();
         let lines = lines.entry(index).or_insert_with(|| {
-            let file = self.file(index).filter(|file| file.has_lines())?;
+            let file = self.file(index)?.elf().filter(|file| file.has_lines())?;
             let read = file.lines().map_err(|error| {
                 let path = self.files.files.get(index).map(|file| file.path.display());
                 path.into_iter().for_each(|path| self.problem(&format!("{path}: {error}")));
@@ -194,10 +229,9 @@ impl<'a> Symbols<'a> {
     /// `init/main.c` is taken off.
     fn root(&self) -> &str {
         self.root.get_or_init(|| {
-            let kernels = self.files.by_module.get(&None);
-            let found = kernels.into_iter().flatten().find_map(|index| {
-                let start = self.file(*index)?.locate("start_kernel", 0, None)?;
-                let places = self.lines_at(*index, start);
+            let found = self.kernels().find_map(|(index, kernel)| {
+                let start = kernel.elf()?.locate("start_kernel", 0, None)?;
+                let places = self.lines_at(index, start);
                 let file = places.last()?.file.clone()?;
                 Some(file.strip_suffix("init/main.c")?.to_owned())
             });
@@ -211,7 +245,7 @@ impl Symbolizer for Symbols<'_> {
         let module = place.module.map(|name| name.replace('-', "_"));
         let Some(files) = self.files.by_module.get(&module) else { return Vec::new() };
         for &index in files {
-            let Some(file) = self.file(index) else { continue };
+            let Some(file) = self.file(index).and_then(Opened::elf) else { continue };
             if let (Some(wanted), Some(found)) = (place.build_id, file.build_id())
                 && !wanted.eq_ignore_ascii_case(&hex(found))
             {
@@ -233,6 +267,31 @@ impl Symbolizer for Symbols<'_> {
             }
         }
         Vec::new()
+    }
+
+    fn address(&self, place: Place<'_>) -> Option<u64> {
+        if place.module.is_some() {
+            return None;
+        }
+        self.kernels().find_map(|(_, kernel)| match kernel {
+            Opened::Elf(file) => file.locate(place.function, place.offset, place.size),
+            Opened::SystemMap(table) => match table.all_by_name(place.function).as_slice() {
+                [symbol] => symbol.address.checked_add(place.offset),
+                _ => None,
+            },
+        })
+    }
+
+    fn name(&self, address: u64) -> Option<String> {
+        self.kernels().find_map(|(_, kernel)| {
+            let symbol = kernel.table().lookup(address)?;
+            let offset = address - symbol.address;
+            match offset {
+                0 => Some(symbol.name.to_owned()),
+                _ if offset < symbol.size => Some(format!("{}+{offset:#x}", symbol.name)),
+                _ => None,
+            }
+        })
     }
 }
 
