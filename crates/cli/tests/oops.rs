@@ -235,6 +235,23 @@ fn lines_of_the_source() {
     assert!(found[0]["trace"][0]["file"].is_null());
 }
 
+#[test]
+fn names_of_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let map = folder.path().join("System.map-6.12.0-test");
+    let symbols = "ffffffff81000000 T _text\nffffffff82100000 D widgets\nffffffff82100040 D _end\n";
+    fs::write(&map, symbols).unwrap();
+    let log = LOG.replace("RAX: ffff888004f5a000", "RAX: ffffffff92100008")
+        + "[   20.100002] Kernel Offset: 0x10000000 from 0xffffffff81000000\n";
+    // The offset comes with the panic, which may be a report of its own.
+    for symbols in [path(&map), path(folder.path())] {
+        let found = rows(&fed(&["--json", "--symbols", symbols], log.as_bytes()));
+        let registers = found[0]["registers"].as_array().unwrap();
+        let rax = registers.iter().find(|r| r["name"] == "rax").unwrap();
+        assert!(rax["meaning"].as_str().unwrap().ends_with("widgets+0x8"), "{rax}");
+    }
+}
+
 /// Reads what a child prints until it contains `part`.
 fn wait_for(child: &mut Child, seen: &mut String, part: &str) {
     let stdout = child.stdout.as_mut().unwrap();
