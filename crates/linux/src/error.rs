@@ -10,7 +10,7 @@ pub enum Error {
     #[error("{0}")]
     Fault(#[from] Fault),
     /// This kernel has no such member, type or symbol, or the dump does not tell.
-    #[error("there is no {what}")]
+    #[error("no {what}")]
     Missing {
         /// `task_struct.__state or .state`, `symbol prb`.
         what: String,

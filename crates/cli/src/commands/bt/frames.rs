@@ -101,7 +101,10 @@ impl Row {
                 if let Error::Fault(fault) = &error {
                     row.faults.push("stack", fault);
                 }
-                row.ended = Some(error.to_string());
+                // What its stack still holds can be anything; those who want it ask for it.
+                let there = task.stack().is_ok_and(|stack| stack != 0);
+                let hint = if there { "; bt -T lists the text addresses on its stack" } else { "" };
+                row.ended = Some(format!("{error}{hint}"));
                 return row;
             }
         };
@@ -188,6 +191,9 @@ impl Row {
             registers::write(line, regs)?;
         }
         match &self.ended {
+            Some(reason) if self.found.is_empty() && self.user.is_none() => {
+                writeln!(line, "    (no trace: {reason})")
+            }
             Some(reason) => writeln!(line, "    (trace ends: {reason})"),
             None => Ok(()),
         }

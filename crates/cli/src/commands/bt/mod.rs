@@ -20,9 +20,8 @@ use crate::{
 pub(crate) static COMMAND: Command = Command {
     names: &["bt"],
     summary: "kernel stack backtrace",
-    synopsis: "[-a | -c cpus | -p | -g] [-n idle] [-f | -F | -FF] [-l] [-s [-x | -d]] [-R text] \
-               [pid | task | command] ...\n[-r | -t | -T | -e | -E] [pid | task | command] ...\n-v\n\
-               -S sp [-I ip] [pid | task]",
+    synopsis: "[-a | -c cpus | -p | -g] [-n idle] [-f | -F | -FF] [-l] [-s [-x | -d]] [task] ...\n\
+               [-r | -t | -T | -e | -E | -v] [-R text] [task] ...\n[-S sp] [-I ip] [-o | -O] [task]",
     options: &[
         Opt { flag: "-a", value: None, help: "the tasks that run on each CPU" },
         Opt { flag: "-c", value: Some("cpus"), help: "the tasks that run on these CPUs: 1,3-5" },

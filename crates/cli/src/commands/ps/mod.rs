@@ -21,8 +21,8 @@ use crate::{
 pub(crate) static COMMAND: Command = Command {
     names: &["ps"],
     summary: "processes and threads",
-    synopsis: "[-k | -u | -G | -A | -I] [-y policy] [-s] [-Y] [-H] [pid | task | command] ...\n\
-               [-p | -c | -t | -l | -m | -a | -g | -r | -S] [-C cpus] [pid | task | command] ...",
+    synopsis: "[-k | -u | -G | -A | -I] [-y policy] [-s] [-Y] [-H] [task] ...\n\
+               [-p | -c | -t | -l | -m | -a | -g | -r | -S] [-C cpus] [task] ...",
     options: &[
         Opt { flag: "-k", value: None, help: "only kernel threads" },
         Opt { flag: "-u", value: None, help: "only user tasks" },
@@ -32,7 +32,7 @@ pub(crate) static COMMAND: Command = Command {
         Opt {
             flag: "-y",
             value: Some("policy"),
-            help: "only these policies: NORMAL,FIFO,RR,BATCH,IDLE,DEADLINE or their numbers",
+            help: "only these policies: NORMAL,FIFO,RR,BATCH,IDLE,DEADLINE or numbers",
         },
         Opt { flag: "-s", value: None, help: "the kernel stack pointer in place of the task" },
         Opt { flag: "-Y", value: None, help: "scheduling policy and priority as well" },
