@@ -59,10 +59,8 @@ fn all_lines(tests: &Path) -> Result<String> {
     for file in files {
         text += &fs::read_to_string(&file).with_context(|| file.display().to_string())?;
     }
-    for command in COMMANDS.iter().filter(|command| command.name() != "q") {
-        for example in command.examples {
-            writeln!(text, "{}", example.line)?;
-        }
+    for example in COMMANDS.iter().filter(|c| c.name() != "q").flat_map(|c| c.examples) {
+        writeln!(text, "{}", example.line)?;
     }
     Ok(text)
 }

@@ -51,7 +51,7 @@ impl Kernel {
     /// The physical addresses in `from..to` where `needle` occurs, ascending. Text that crosses
     /// from one frame into the next is found where both are stored. At most `limit` are returned.
     pub fn search(&self, needle: &Needle, from: u64, to: u64, limit: usize) -> Vec<u64> {
-        let dump = self.target().dump();
+        let dump = self.target().dump().unrecorded();
         let size = dump.page_size();
         let mut batches = Vec::new();
         let mut at = from / size;

@@ -132,7 +132,7 @@ impl Row {
                 })
                 .collect(),
             symbols: target.kernel().symbols.len(),
-            types: kernel.types().len(),
+            types: target.btf_base().map_or(0, necropsy_debuginfo::btf::BtfBase::len),
             unwind_entries: target.kernel().orc_tables.map_or(0, |tables| tables.count),
             modules: if recognised { kernel.modules().0.len() } else { 0 },
             registers: cpus.into_iter().map(|cpu| registers(kernel, cpu)).collect(),
@@ -168,7 +168,7 @@ impl Row {
         if let Some(problem) = &self.problem {
             return line("PROBLEM", problem);
         }
-        line("TYPES", &some(self.types as u64, "with those of the kernel's BTF"))?;
+        line("TYPES", &some(self.types as u64, "from the kernel's BTF"))?;
         line("UNWIND", &some(self.unwind_entries, "ORC entries"))?;
         line("MODULES", &self.modules.to_string())?;
         for registers in &self.registers {

@@ -151,7 +151,7 @@ fn summary(tables: &[Table], shapes: &[Shape], out: &mut Output) -> Outcome {
 fn tables(kernel: &Kernel) -> Vec<Table> {
     let target = kernel.target();
     let symbols = target.kernel().symbols.len();
-    let types = kernel.types().len();
+    let types = target.btf_base().map_or(0, necropsy_debuginfo::btf::BtfBase::len);
     let unwind = target.kernel().orc(target).map_or(0, |orc| orc.len());
     let (modules, problem) = kernel.modules();
     let images = target.modules();
@@ -170,7 +170,7 @@ fn tables(kernel: &Kernel) -> Vec<Table> {
         row("symbols", symbols > 0, format!("{symbols} of the kernel"), "every command"),
         row(
             "types",
-            target.btf_base().is_some(),
+            types > 0,
             format!("{types} of the kernel, from its BTF"),
             "every command but log, sym, dis, rd",
         ),
