@@ -197,6 +197,7 @@ impl Layout {
     /// init memory leaves some, damaged tables others. The whole rest of the kernel map when they
     /// cannot be read.
     pub(crate) fn mapped_image(&self, dump: &Dump) -> (u64, u64) {
+        // The map is linear: an entry that leads elsewhere is damaged.
         let mapped = |va: u64| {
             self.paging
                 .walk(self.root, va, &|at, _| {
@@ -205,23 +206,20 @@ impl Layout {
                     Ok(u64::from_le_bytes(word))
                 })
                 .end
-                .is_ok()
+                .is_ok_and(|m| {
+                    m.physical == va.wrapping_sub(KERNEL_MAP).wrapping_add(self.phys_base)
+                })
         };
         let limit = KERNEL_MAP + KERNEL_MAP_SIZE;
         // VMCOREINFO may be damaged, too.
-        let mut start = self.image.start.clamp(KERNEL_MAP, limit) & !(IMAGE_STEP - 1);
-        if !mapped(start) {
-            match (0..KERNEL_MAP_SIZE / IMAGE_STEP)
-                .map(|n| KERNEL_MAP + n * IMAGE_STEP)
-                .find(|&va| mapped(va))
-            {
-                Some(va) => start = va,
-                None => return (start, limit),
-            }
-        }
-        let steps = (limit - start) / IMAGE_STEP;
-        let last = (0..steps).rev().map(|n| start + n * IMAGE_STEP).find(|&va| mapped(va));
-        (start, last.map_or(limit, |last| last + IMAGE_STEP))
+        let known = self.image.start.clamp(KERNEL_MAP, limit) & !(IMAGE_STEP - 1);
+        let steps = (limit - known) / IMAGE_STEP;
+        let mut places = (0..steps).map(|n| known + n * IMAGE_STEP);
+        let last = places.clone().rev().find(|&va| mapped(va));
+        let end = last.map_or(limit, |last| last + IMAGE_STEP);
+        // Without `_stext`, the image begins somewhere in the map.
+        let first = if known == KERNEL_MAP { places.find(|&va| mapped(va)) } else { None };
+        (first.unwrap_or(known), end)
     }
 
     pub(crate) fn set_image(&mut self, start: u64, end: u64) {
