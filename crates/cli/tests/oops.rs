@@ -338,11 +338,13 @@ fn a_dump_s_log_says_what_its_console_did() {
                 .output()
                 .unwrap();
             let session = rows(&session);
+            let file = rows(&oops(&["--json", path(&dump)]));
             let told = |rows: &[Value]| {
                 let first = rows.first().unwrap_or_else(|| panic!("{kernel}-{scenario}: nothing"));
                 ["class", "frame", "title"].map(|key| first[key].clone())
             };
             assert_eq!(told(&session), told(&console), "{kernel}-{scenario}");
+            assert_eq!(told(&file), told(&console), "{kernel}-{scenario}");
             let frame = console[0]["frame"].as_str().unwrap_or_default();
             let expected: &[&str] = match scenario {
                 "shm" => &["__shm_close", "shm_close"],

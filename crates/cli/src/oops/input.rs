@@ -9,6 +9,7 @@ use std::{
 use necropsy_oops::channel::Packing;
 
 use super::is_stdin;
+use crate::opening::Request;
 
 /// Inputs up to so many bytes are looked at as a whole, for they may be containers. Longer ones
 /// are text, read as it comes.
@@ -27,6 +28,8 @@ pub(super) struct Input(PathBuf);
 
 /// What a file holds.
 pub(super) enum Content {
+    /// A dump, whose log is meant.
+    Dump(Request),
     /// All of it.
     Short(Vec<u8>),
     /// Where it comes from.
@@ -76,9 +79,21 @@ impl Input {
     /// It cannot be opened, or not a byte of it can be read.
     pub(super) fn open(self) -> Result<(Option<String>, Content), String> {
         let name = (!is_stdin(&self.0)).then(|| self.0.display().to_string());
+        if name.is_some() && self.is_dump() {
+            let request = Request { files: vec![self.0], ..Request::default() };
+            return Ok((name, Content::Dump(request)));
+        }
         let content = self.content(name.as_deref());
         let content = content.map_err(|error| named(name.as_deref(), &error))?;
         Ok((name, content))
+    }
+
+    /// Packed files are taken for logs: looking into a large one takes long.
+    fn is_dump(&self) -> bool {
+        let head = || read_up_to(&mut File::open(&self.0)?, 16);
+        self.0.is_file()
+            && head().is_ok_and(|head| Packing::of(&head).is_none())
+            && necropsy_dump::is_dump(&self.0)
     }
 
     fn content(&self, name: Option<&str>) -> io::Result<Content> {

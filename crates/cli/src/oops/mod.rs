@@ -12,12 +12,13 @@ use std::{
 };
 
 use clap::ValueEnum;
-use necropsy_oops::{Options, TitleStyle, channel};
+use necropsy_oops::{Options, TitleStyle, channel, reports_of_lines};
 
 pub(crate) use print::Printer;
 
 use crate::{
-    CommandError, Status,
+    CommandError, Status, oops_lines,
+    opening::Request,
     render::{Form, Output, Sink},
 };
 use input::{Content, Input};
@@ -26,8 +27,8 @@ use symbols::{SymbolFiles, Symbols};
 /// Options of `oops`.
 #[derive(Debug, clap::Args)]
 pub struct OopsArgs {
-    /// Logs as any channel left them, packed or not, and folders of pstore records; `-` and none
-    /// are standard input
+    /// Logs as any channel left them, packed or not, folders of pstore records, and dumps; `-` and
+    /// none are standard input
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// One JSON object a report
@@ -134,6 +135,10 @@ impl Work<'_> {
             let opened = input.and_then(Input::open);
             let Some((name, content)) = self.tell(opened) else { continue };
             match content {
+                Content::Dump(request) => {
+                    self.unwrap(&std::mem::take(&mut together))?;
+                    self.dump(name, &request)?;
+                }
                 Content::Short(bytes) => {
                     together.push((name, bytes));
                     if together.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() > TOGETHER {
@@ -149,6 +154,24 @@ impl Work<'_> {
             }
         }
         self.unwrap(&together)
+    }
+
+    /// Reads the log of a dump.
+    fn dump(&mut self, name: Option<String>, request: &Request) -> Result<(), CommandError> {
+        let kernel = request.open().map_err(|error| error.to_string());
+        let log = kernel.and_then(|kernel| {
+            kernel.log().map_err(|error| format!("{}: {error}", name.as_deref().unwrap_or("")))
+        });
+        let Some(log) = self.tell(log) else { return Ok(()) };
+        let notes = match log.errors.len() {
+            0 => Vec::new(),
+            damaged => vec![format!("{damaged} messages are damaged")],
+        };
+        self.printer.begin(name, notes);
+        for report in reports_of_lines(oops_lines::of(&log), &self.options) {
+            self.printer.report(report)?;
+        }
+        Ok(())
     }
 
     /// Opens containers, and reads what is in them.
