@@ -3,6 +3,7 @@
 use necropsy_disasm as disasm;
 
 use super::meaning;
+use super::operand::{self, Touched};
 use super::registers::Registers;
 use crate::report::{Arch, Code, Frame};
 
@@ -86,7 +87,7 @@ pub(crate) struct Trap {
 impl Trap {
     pub(crate) fn new(pointer: Option<&Frame>, registers: &Registers) -> Trap {
         Trap {
-            address: ["rip", "eip", "pc", "epc"].iter().find_map(|name| registers.get(name)),
+            address: ["rip", "eip", "pc", "epc", "nip"].iter().find_map(|name| registers.get(name)),
             function: pointer.and_then(|frame| Some((frame.function.clone(), frame.offset?))),
         }
     }
@@ -191,35 +192,44 @@ pub(crate) fn cause(
             _ => registers.get(&name.replacen('e', "r", 1)),
         })
     };
-    for operand in disasm::memory_operands(machine, bytes, pointer) {
-        let Some(address) = disasm::effective_address(&operand, &value) else {
-            continue;
-        };
-        let sources: Vec<String> = [operand.base, operand.index]
-            .into_iter()
-            .flatten()
-            .filter_map(|name| Some(format!("%{name} = {:#x}", value(name)?)))
-            .collect();
+    let x86 = || {
+        let operands = disasm::memory_operands(machine, bytes, pointer);
         // pushes and calls touch the stack: not what went wrong, unless
         // nothing else did
-        let access = match (operand.read, operand.write) {
-            (true, true) => "a read and write",
-            (false, true) => "a write",
-            _ => "a read",
-        };
-        let place = match address {
-            0 => "NULL".to_owned(),
-            1..0x1000 => format!("NULL + {address:#x}"),
-            _ => match meaning::of(address, registers.layout()) {
-                meaning if meaning.is_empty() => format!("{address:#x}"),
-                meaning => format!("{address:#x} ({meaning})"),
-            },
-        };
-        let sources =
-            if sources.is_empty() { String::new() } else { format!("{}: ", sources.join(", ")) };
-        return Some(format!("{text}: {sources}{access} at {place}"));
-    }
-    Some(text)
+        operands.into_iter().find_map(|operand| {
+            let names = [operand.base, operand.index].into_iter().flatten();
+            Some(Touched {
+                address: disasm::effective_address(&operand, &value)?,
+                sources: names.filter_map(|n| Some((format!("%{n}"), value(n)?))).collect(),
+                read: operand.read,
+                write: operand.write,
+            })
+        })
+    };
+    let touched = match arch {
+        Some(Arch::Arm64) => operand::arm64(&text, &value),
+        _ => x86(),
+    };
+    let Some(touched) = touched else {
+        return Some(text);
+    };
+    let sources = touched.sources.iter().map(|(name, value)| format!("{name} = {value:#x}"));
+    let sources = sources.collect::<Vec<_>>().join(", ");
+    let access = match (touched.read, touched.write) {
+        (true, true) => "a read and write",
+        (false, true) => "a write",
+        _ => "a read",
+    };
+    let place = match touched.address {
+        0 => "NULL".to_owned(),
+        address @ 1..0x1000 => format!("NULL + {address:#x}"),
+        address => match meaning::of(address, registers.layout()) {
+            meaning if meaning.is_empty() => format!("{address:#x}"),
+            meaning => format!("{address:#x} ({meaning})"),
+        },
+    };
+    let separator = if sources.is_empty() { "" } else { ": " };
+    Some(format!("{text}: {sources}{separator}{access} at {place}"))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ pub(crate) mod code;
 pub(crate) mod fault;
 mod head;
 pub(crate) mod meaning;
+mod operand;
 mod registers;
 mod taint;
 pub(crate) mod trace;
@@ -92,7 +93,7 @@ pub(crate) fn decode(lines: &[&str], report: &mut Report) -> Findings {
             compat =
                 groups.get(1).is_some_and(|segment| matches!(segment.as_str(), "0023" | "0073"));
         }
-        if let Some((_, bytes)) = line.split_once("Code: ") {
+        if let Some(bytes) = code_of(line) {
             if !below_user_pointer && code.is_none() && !line.contains("Krnl Code") {
                 let mut bytes = bytes.to_owned();
                 // the line may have been broken by what carried it
@@ -172,6 +173,13 @@ fn add_pointer(trace: &mut Vec<Frame>, pointer: Frame) {
     }
 }
 
+/// What stands behind `Code:`; behind PowerPC's `Instruction dump:` it is on
+/// the lines below.
+fn code_of(line: &str) -> Option<&str> {
+    let dump = || line.trim_end().strip_suffix("Instruction dump:").map(|_| "");
+    line.split_once("Code: ").map(|(_, bytes)| bytes).or_else(dump)
+}
+
 /// The rest of a `Code:` line: nothing but bytes.
 fn is_code(line: &str) -> bool {
     let mut tokens = line.split_whitespace().peekable();
@@ -180,4 +188,63 @@ fn is_code(line: &str) -> bool {
             let digits = token.trim_matches(|c| matches!(c, '<' | '>' | '(' | ')'));
             code::digits_of(digits).is_some()
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Arch, Options, Report, reports};
+
+    fn only(log: &str) -> Report {
+        let mut found = reports(log.as_bytes(), &Options::default());
+        assert_eq!(found.len(), 1, "{found:#?}");
+        found.remove(0)
+    }
+
+    #[test]
+    fn words_of_powerpc() {
+        let report = only(
+            "BUG: Kernel NULL pointer dereference on read at 0x00000008\n\
+             Faulting instruction address: 0xc000000000123458\n\
+             Oops: Kernel access of bad area, sig: 11 [#1]\n\
+             CPU: 0 PID: 1 Comm: init Not tainted 6.1.0 #1\n\
+             NIP:  c000000000123458 LR: c000000000123400 CTR: 0000000000000000\n\
+             NIP [c000000000123458] widget_read+0x18/0x40\n\
+             LR [c000000000123400] vfs_read+0x20/0x80\n\
+             Call Trace:\n\
+             [c000000004567890] [c000000000234560] vfs_read+0x20/0x80\n\
+             Instruction dump:\n\
+             60000000 7c0802a6 f8010010 f821ffa1\n\
+             38600000 <e9230008> 7d2307b4 38210060\n",
+        );
+        assert_eq!(report.arch, Some(Arch::Powerpc));
+        assert_eq!(report.code.len(), 8);
+        let trap = report.code.iter().find(|code| code.trapping).unwrap();
+        assert_eq!((trap.address, trap.bytes.as_str()), (0xc000_0000_0012_3458, "e9 23 00 08"));
+    }
+
+    #[test]
+    fn what_arm64_was_about_to_load() {
+        let report = only(
+            "Unable to handle kernel NULL pointer dereference at virtual address 0000000000000010\n\
+             Internal error: Oops: 0000000096000004 [#1] SMP\n\
+             CPU: 1 PID: 88 Comm: reader Not tainted 6.1.0 #1\n\
+             pstate: 60400005 (nZCv daif +PAN -UAO -TCO -DIT -SSBS BTYPE=--)\n\
+             pc : widget_read+0x18/0x40\n\
+             lr : vfs_read+0x20/0x80\n\
+             sp : ffff80000a5bbd10\n\
+             x2 : 0000000000000003 x1 : 0000000000000002 x0 : 0000000000000000\n\
+             Call trace:\n \
+             widget_read+0x18/0x40\n \
+             vfs_read+0x20/0x80\n\
+             Code: d503201f a9bf7bfd 910003fd aa0003f3 (f9400801)\n\
+             ---[ end trace 0000000000000000 ]---\n",
+        );
+        assert_eq!(report.arch, Some(Arch::Arm64));
+        let trap = report.code.iter().find(|code| code.trapping).unwrap();
+        assert_eq!(trap.text.split_whitespace().next(), Some("ldr"));
+        assert_eq!(
+            report.cause.as_deref(),
+            Some("ldr x1, [x0, #16]: x0 = 0x0: a read at NULL + 0x10")
+        );
+    }
 }

@@ -61,7 +61,7 @@ impl Registers {
             && let Some(groups) = ROW_MORE.captures(line)
         {
             self.push_row(&groups[1]);
-        } else if line.contains("IP: ") || X86.is_match(line) {
+        } else if line.contains("IP: ") && !line.contains("NIP: ") || X86.is_match(line) {
             if self.arch.is_none_or(x86) {
                 self.read_x86(line);
             }
@@ -166,11 +166,12 @@ impl Registers {
     }
 
     fn push(&mut self, name: &str, value: &str) {
+        let name = name.to_ascii_lowercase();
         if let Ok(value) = u64::from_str_radix(value, 16)
-            && self.values.iter().all(|(known, _)| known != name)
+            && self.values.iter().all(|(known, _)| *known != name)
             && self.values.len() < 80
         {
-            self.values.push((name.to_owned(), value));
+            self.values.push((name, value));
         }
     }
 
@@ -228,8 +229,8 @@ fn explain(name: &str, value: u64, layout: Layout) -> String {
             let interrupts = if value >> 9 & 1 == 1 { "on" } else { "off" };
             format!("{} (interrupts {interrupts})", set.join(" "))
         }
-        "cr0" | "cr4" | "cs" | "ss" | "ds" | "es" | "pkru" | "psr" | "status" | "cause" | "MSR"
-        | "CR" | "XER" | "DSISR" | "PrId" | "Status" | "Cause" => String::new(),
+        "cr0" | "cr4" | "cs" | "ss" | "ds" | "es" | "pkru" | "psr" | "status" | "cause" | "msr"
+        | "cr" | "xer" | "dsisr" | "prid" => String::new(),
         name if name.starts_with("dr") => String::new(),
         "cr2" => format!("faulting address: {}", meaning::of(value, layout)),
         "cr3" => "physical address of the page table".into(),
