@@ -70,7 +70,9 @@ fn collect(frame: &Frame, steps: &[Step], text: &str) -> Vec<String> {
         let generic = if frame.foreign {
             frame.skip.iter().any(|class| skip::in_class(function, class))
         } else {
-            skip::is_generic(function, frame.skip)
+            // a stall is named by what a dispatcher called, whatever else it is
+            let turns = frame.pick == Pick::Stall && skip::in_class(function, "dispatch");
+            !turns && skip::is_generic(function, frame.skip)
         };
         if !generic {
             found.push(demangle(function));

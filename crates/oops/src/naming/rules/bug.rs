@@ -211,6 +211,12 @@ pub(super) const HEADERS: &[Header] = &[Header::new(
 .except(&[
     // an identifier that ends so
     r"[a-zA-Z0-9_]BUG:",
+    // an arm oops of another kind, told further up
+    r"Internal error: Oops - BUG:",
+    // a function inlined into the one that the next line names
+    r"BUG: K[A-Z]+: .* \[inline\]$",
+    // quoted in prose
+    r#"['"`]BUG:"#,
     r"(?i)ld\.so: .*BUG:|Inconsistency detected by ld\.so",
     r"BUG: (?:Device|Driver) specific",
 ])];

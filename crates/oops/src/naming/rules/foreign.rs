@@ -88,7 +88,7 @@ pub(crate) const SYSTEMS: &[System] = &[
     System {
         name: "netbsd",
         line_bytes: None,
-        marks: &["netbsd:", "in supervisor mode", "NetBSD", "panic: kernel diagnostic assertion"],
+        marks: &["netbsd:", "in supervisor mode", "NetBSD", "cpu0: Begin traceback"],
         headers: &[
             Header::new(
                 "in supervisor mode",
@@ -136,6 +136,15 @@ pub(crate) const SYSTEMS: &[System] = &[
                 &[Rule::new(r"UBSan: Undefined Behavior in (.*?),", "UBSan: Undefined Behavior in {1}", F).no_stack()],
             ),
             Header::new(
+                "Reader / writer lock error",
+                &[Rule::new(
+                    r"Reader / writer lock error: (.*)",
+                    "Reader / writer lock error: {1}",
+                    F,
+                )
+                .no_stack()],
+            ),
+            Header::new(
                 "Mutex error",
                 &[Rule::new(r"Mutex error: (.*)", "Mutex error: {1}", F).no_stack()],
             ),
@@ -177,7 +186,7 @@ pub(crate) const SYSTEMS: &[System] = &[
     System {
         name: "openbsd",
         line_bytes: None,
-        marks: &["db_enter", "ddb>", "ddb{", "end trace frame", "uvm_fault(", "fault trap, code=", "vop_generic_bclient_loop", "OpenBSD", "cleaned vnode"],
+        marks: &["db_enter", "ddb>", "ddb{", "end trace frame", "uvm_fault(", "fault trap, code=", "vop_generic_bclient_loop", "OpenBSD", "cleaned vnode", "panic: kernel diagnostic assertion"],
         headers: &[
             Header::new(
                 "uvm_fault(",
@@ -208,8 +217,26 @@ pub(crate) const SYSTEMS: &[System] = &[
                 "panic:",
                 &[
                     Rule::new(
+                        r#"panic: kernel diagnostic assertion "(.*?)" failed: file "(?:[^"\n]*/)?([^"/\n]+)""#,
+                        "assert \"{1}\" failed in {2}",
+                        F,
+                    )
+                    .no_stack(),
+                    Rule::new(
                         r#"panic: kernel diagnostic assertion "(.*?)" failed"#,
                         "assert \"{1}\" failed",
+                        F,
+                    )
+                    .no_stack(),
+                    Rule::new(
+                        r"panic: pool_cache_[a-z_]+: ([^ ]+) cpu free list modified",
+                        "pool: cpu free list modified: {1}",
+                        F,
+                    )
+                    .no_stack(),
+                    Rule::new(
+                        r"panic: pool_[a-z_]+: ([^ ]+) free list modified",
+                        "pool: free list modified: {1}",
                         F,
                     )
                     .no_stack(),
