@@ -1,6 +1,9 @@
 //! A Linux kernel in a dump.
 
-use std::sync::OnceLock;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, OnceLock},
+};
 
 use necropsy_debuginfo::{Kind, TypeId, Types};
 use necropsy_dump::Fault;
@@ -21,6 +24,9 @@ pub struct Kernel {
     per_cpu: OnceLock<(Vec<u64>, Option<Fault>)>,
     module_list: OnceLock<(Vec<module::Module>, Option<Error>)>,
     module_types: OnceLock<module::LoadedTypes>,
+    /// Pages that the threads of a group keep counted, by `signal_struct`: every thread of the
+    /// group asks for them, and there may be thousands.
+    pub(crate) group_rss: Mutex<HashMap<u64, i64>>,
 }
 
 /// More CPUs than any kernel can be built for (NR_CPUS is 8192 at most).
@@ -36,6 +42,7 @@ impl Kernel {
             per_cpu: OnceLock::new(),
             module_list: OnceLock::new(),
             module_types: OnceLock::new(),
+            group_rss: Mutex::default(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Tasks (include/linux/sched.h): where they are found, and what they are.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::PoisonError};
 
 use rayon::prelude::*;
 
@@ -283,6 +283,10 @@ impl<'k> Task<'k> {
         }
         let target = self.kernel.target();
         let signal = self.get(&shapes.task.signal)?;
+        let known = || self.kernel.group_rss.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pages) = known().get(&signal) {
+            return Ok(*pages);
+        }
         let head = shapes.signal.thread_head.address(signal)?;
         let node = shapes.task.thread_node.offset()?;
         let mut pages = 0;
@@ -293,6 +297,7 @@ impl<'k> Task<'k> {
                 pages += i64::from(count as i32);
             }
         }
+        known().insert(signal, pages);
         Ok(pages)
     }
 
