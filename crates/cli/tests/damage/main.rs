@@ -32,7 +32,7 @@ const NO_DUMP_NEEDED: &[&str] = &["alias", "ascii", "eval", "h", "help", "oops",
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 const MEMORY_LIMIT: u64 = 1 << 30;
 /// Cases without `NECROPSY_DAMAGE`: a few seconds' worth.
-const DEFAULT_CASES: u64 = 120;
+const DEFAULT_CASES: u64 = 90;
 
 /// A small generator with a fixed seed (Knuth's MMIX constants): failures can be repeated.
 struct Random(u64);
