@@ -154,7 +154,7 @@ fn region(lines: &[Line<'_>], start: usize, header: &'static Compiled, search: S
         }
         let same = line.context == context
             || search.system.is_some()
-            || every_cpu && matches!((line.context, context), (Context::Cpu(_), Context::Cpu(_)));
+            || every_cpu && matches!(line.context, Context::Cpu(_));
         if !same {
             continue;
         }
