@@ -1,6 +1,5 @@
 //! Where a value occurs in memory: every stored frame is looked at, in parallel.
 
-use necropsy_dump::PhysicalMemory;
 use rayon::prelude::*;
 
 use crate::kernel::Kernel;
