@@ -250,7 +250,7 @@ pub(crate) const SYSTEMS: &[System] = &[
     System {
         name: "gvisor",
         line_bytes: None,
-        marks: &["FATAL ERROR:", "gvisor", "goroutine ", "WARNING: DATA RACE", "runsc"],
+        marks: &["FATAL ERROR:", "gvisor", "pkg/sentry", "WARNING: DATA RACE", "runsc"],
         headers: &[
             Header::new(
                 "FATAL ERROR:",
@@ -270,6 +270,7 @@ pub(crate) const SYSTEMS: &[System] = &[
                 "fatal error:",
                 &[Rule::new(r"(fatal error: .*)", "{1}", F).no_stack()],
             ),
+            Header::new("SIGBUS:", &[Rule::new(r"(SIGBUS: .*)", "{1}", F).no_stack()]),
             Header::new(
                 "SIGSEGV:",
                 &[Rule::new(r"(SIGSEGV: .*)", "{1}", F).no_stack()],
