@@ -111,7 +111,7 @@ fn the_panicking_task_is_where_the_console_saw_it() {
         let bytes = fs::read(dump.with_file_name("console.log")).unwrap();
         let expected = console_trace(&String::from_utf8_lossy(&bytes).replace('\r', ""));
         assert!(expected.len() >= 4, "{}: the console has {expected:?}", name(&dump));
-        let rows = rows(&mut open(&[dump.clone()]), "bt -p");
+        let rows = rows(&mut open(std::slice::from_ref(&dump)), "bt -p");
         let ours = functions(&rows[0]);
         let mut rest = ours.iter();
         for function in &expected {
@@ -252,7 +252,7 @@ fn tasks_and_stacks_are_those_of_drgn() {
     let (mut same, mut all, mut differences) = (0, 0, Vec::new());
     for dump in dumps(&lab) {
         let Some(theirs) = drgn(&lab, &dump) else { return };
-        let mut session = open(&[dump.clone()]);
+        let mut session = open(std::slice::from_ref(&dump));
         let listed = rows(&mut session, "ps");
         let ours: BTreeMap<u64, &Value> =
             listed.iter().map(|row| (address(&row["task"]), row)).collect();

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use necropsy_dump::{Dump, Keep, OpenOptions, Origin, PhysicalMemory, write_elf};
+use necropsy_dump::{Dump, Keep, OpenOptions, Origin, write_elf};
 use tempfile::TempDir;
 
 /// A piece of memory and where it lies in the file.
