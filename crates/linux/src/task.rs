@@ -432,8 +432,11 @@ impl Kernel {
             }
             Err(error) => errors.push(error),
         }
-        if !errors.is_empty() || tasks.len() == idle {
-            // The pid table is damaged: the list of processes and their threads fills the gaps.
+        // The kernel counts threads as well: a table that lost one without a trace shows here.
+        let threads = self.symbol("nr_threads").ok().and_then(|at| self.target().read_u32(at).ok());
+        let short = threads.is_some_and(|threads| tasks.len() - idle < threads as usize);
+        if !errors.is_empty() || short || tasks.len() == idle {
+            // The list of processes and their threads fills the gaps.
             let mut known: HashMap<u64, ()> = tasks.iter().map(|t| (t.address, ())).collect();
             for task in self.listed_tasks(&mut errors) {
                 if known.insert(task.address, ()).is_none() {
