@@ -132,14 +132,16 @@ fn with_neighbours(
 ) -> Outcome {
     let module = module_name(image);
     if parsed.has("-p")
-        && let Some(before) = image.symbols.prev(symbol.address) {
-            show(&before, 0, module, out)?;
-        }
+        && let Some(before) = image.symbols.prev(symbol.address)
+    {
+        show(&before, 0, module, out)?;
+    }
     show(symbol, offset, module, out)?;
     if parsed.has("-n")
-        && let Some(behind) = image.symbols.next(symbol.address) {
-            show(&behind, 0, module, out)?;
-        }
+        && let Some(behind) = image.symbols.next(symbol.address)
+    {
+        show(&behind, 0, module, out)?;
+    }
     Ok(())
 }
 
