@@ -49,6 +49,11 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("for", "foreach"),
     ("size", "*"),
     ("last", "ps -l"),
+    // gdb's words, which crash passes on to it.
+    ("print", "p"),
+    ("p/x", "p -x"),
+    ("p/d", "p -d"),
+    ("ptype", "whatis"),
 ];
 
 /// All aliases of a session, the built-in ones first.

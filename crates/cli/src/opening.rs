@@ -50,6 +50,9 @@ impl Request {
     pub fn open_dump(&self) -> Result<Dump, OpenError> {
         let (dumps, others) = self.sort_files();
         for path in others {
+            if let Err(source) = std::fs::metadata(&path) {
+                return Err(OpenError::Io { path, source });
+            }
             if dumps.is_empty() {
                 return Err(OpenError::NotADump { path });
             }

@@ -31,8 +31,11 @@ pub fn select<'k>(kernel: &'k Kernel, words: &[String]) -> Result<Vec<Task<'k>>,
         HashSet::new()
     };
     for word in words {
-        let number = word.parse::<u64>().ok();
-        if let Some(pid) = number {
+        // Decimal where it can be, as crash; then hexadecimal.
+        let decimal = word.parse::<u64>().ok();
+        let hexadecimal = crate::numbers::parse_hex(word).filter(|n| *n <= u64::from(u32::MAX));
+        let exists = |pid: &u64| *pid == 0 || matches!(kernel.task_by_pid(*pid), Ok(Some(_)));
+        if let Some(pid) = decimal.into_iter().chain(hexadecimal).find(exists) {
             if pid == 0 {
                 for cpu in kernel.online_cpus() {
                     chosen.extend(kernel.idle_task(cpu));

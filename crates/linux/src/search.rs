@@ -1,5 +1,7 @@
 //! Where a value occurs in memory: every stored frame is looked at, in parallel.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rayon::prelude::*;
 
 use crate::kernel::Kernel;
@@ -48,8 +50,16 @@ impl Needle {
 
 impl Kernel {
     /// The physical addresses in `from..to` where `needle` occurs, ascending. Text that crosses
-    /// from one frame into the next is found where both are stored. At most `limit` are returned.
-    pub fn search(&self, needle: &Needle, from: u64, to: u64, limit: usize) -> Vec<u64> {
+    /// from one frame into the next is found where both are stored. At most `limit` are returned;
+    /// once `stop` is set the search ends with what it has.
+    pub fn search(
+        &self,
+        needle: &Needle,
+        from: u64,
+        to: u64,
+        limit: usize,
+        stop: &AtomicBool,
+    ) -> Vec<u64> {
         let dump = self.target().dump().unrecorded();
         let size = dump.page_size();
         let mut batches = Vec::new();
@@ -79,6 +89,9 @@ impl Kernel {
                 let mut offsets = Vec::new();
                 let mut buffer = Vec::new();
                 for pfn in first..last {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
                     let Ok(page) = dump.page(pfn) else { continue };
                     offsets.clear();
                     if overlap == 0 {

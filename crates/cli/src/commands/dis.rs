@@ -80,13 +80,6 @@ struct Request {
 }
 
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
-    for (flag, what) in [("-l", "line numbers need"), ("-s", "source text needs")] {
-        if parsed.has(flag) {
-            return Err(CommandError::missing(format!(
-                "{what} the kernel's debug information, and none is loaded"
-            )));
-        }
-    }
     let kernel = session.kernel()?;
     let kernel = &*kernel;
     let request = request(session, kernel, parsed)?;
@@ -107,7 +100,18 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     for instruction in &instructions {
         show(kernel, instruction, hex, out)?;
     }
-    fault.map_or(Ok(()), |fault| Err(fault.into()))
+    if let Some(fault) = fault {
+        return Err(fault.into());
+    }
+    // The code is worth having without what only debug information tells.
+    for (flag, what) in [("-l", "line numbers need"), ("-s", "source text needs")] {
+        if parsed.has(flag) {
+            return Err(CommandError::missing(format!(
+                "{what} the kernel's debug information, and none is loaded"
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn request(session: &Session, kernel: &Kernel, parsed: &Parsed) -> Result<Request, CommandError> {

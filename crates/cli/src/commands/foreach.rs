@@ -18,7 +18,7 @@ pub(crate) static COMMAND: Command = Command {
     description: "\
 Runs a command on every task, or on those that the words before the command choose: by pid, by
 task_struct address, by name (\\name if a command is called so) or 'regular expression', by kind
-(kernel, user, gleader for leaders of thread groups, active for those on a CPU) or by state. Tasks
+(kernel, user, gleader for leaders of user processes, active for those on a CPU) or by state. Tasks
 of one of several kinds or states are chosen; names and pids add up.
 
 One task whose data cannot be read costs that task; the others go on.",
@@ -113,7 +113,12 @@ fn choose<'k>(kernel: &'k Kernel, words: &[String]) -> Result<Vec<Task<'k>>, Com
         chosen.retain(|task| match kind {
             "kernel" => task.is_kernel_thread().unwrap_or(false) || task.pid() == Ok(0),
             "user" => !task.is_kernel_thread().unwrap_or(true) && task.pid() != Ok(0),
-            "gleader" => task.tgid() == task.pid(),
+            // As crash: leaders of user processes.
+            "gleader" => {
+                task.tgid() == task.pid()
+                    && !task.is_kernel_thread().unwrap_or(true)
+                    && task.pid() != Ok(0)
+            }
             _ => kernel.running_on(*task).is_some(),
         });
     }

@@ -96,6 +96,9 @@ fn run(session: &mut Session, parsed: &Parsed, radix: Option<Radix>, out: &mut O
     if let Some((expression, cpus)) = per_cpu(&kernel, &text) {
         return on_cpus(session, &kernel, &view, (expression, cpus), &style, out);
     }
+    if Scope::symbol(&*kernel, text.trim()).is_some_and(|symbol| symbol.per_cpu) {
+        return addresses(&kernel, &view, text.trim(), out);
+    }
     let view = view.with_history(session.printed.clone());
     let value = evaluate(&view, &text).map_err(|error| match error.fault() {
         Some(fault) => CommandError::Fault(fault),
@@ -137,6 +140,29 @@ fn per_cpu<'t>(kernel: &Kernel, text: &'t str) -> Option<(&'t str, &'t str)> {
     let (expression, cpus) = text.rsplit_once(':')?;
     let symbol = expression.trim().trim_start_matches('&').trim();
     Scope::symbol(kernel, symbol)?.per_cpu.then_some((expression.trim(), cpus.trim()))
+}
+
+/// A per-CPU variable without a CPU: its type, and where each CPU has it.
+fn addresses(kernel: &Kernel, view: &View<'_>, name: &str, out: &mut Output) -> Outcome {
+    #[derive(Serialize)]
+    struct AddressRow<'a> {
+        expression: &'a str,
+        r#type: Option<String>,
+        cpu: u32,
+        address: Hex,
+    }
+    let ty = Scope::symbol(kernel, name).and_then(|symbol| symbol.ty);
+    let declared = ty.map(|ty| view.types().declare(ty, name));
+    out.line("PER-CPU DATA TYPE:")?;
+    out.line(format_args!("  {};", declared.as_deref().unwrap_or(name)))?;
+    out.line("PER-CPU ADDRESSES:")?;
+    for cpu in kernel.possible_cpus() {
+        let address = Hex(kernel.per_cpu(name, cpu)?);
+        let r#type = ty.map(|ty| format::type_name(view.types(), ty));
+        let row = AddressRow { expression: name, r#type, cpu, address };
+        out.record(&row, |line| writeln!(line, "  [{cpu}]: {address}"))?;
+    }
+    Ok(())
 }
 
 fn on_cpus(

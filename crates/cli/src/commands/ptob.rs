@@ -34,7 +34,7 @@ struct Row {
 
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     parsed.need(0, "a frame number")?;
-    let values: Result<Vec<u64>, _> = parsed.args.iter().map(|w| session.address(w)).collect();
+    let values: Result<Vec<u64>, _> = parsed.args.iter().map(|w| session.number(w)).collect();
     for value in values? {
         let address = value.checked_mul(4096).ok_or_else(|| {
             crate::CommandError::failed(format!("{value:x}: no address is so high"))

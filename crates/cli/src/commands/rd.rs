@@ -110,7 +110,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let format = format(parsed)?;
     let mut address = session.address(parsed.need(0, "an address")?)?;
     if let Some(offset) = parsed.value("-o") {
-        address = address.wrapping_add(session.address(offset)?);
+        address = address.wrapping_add(session.number(offset)?);
     }
     let memory = Memory::choose(session, &kernel, parsed, address)?;
     let mut count = match parsed.arg(1) {

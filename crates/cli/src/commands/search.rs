@@ -99,7 +99,8 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
             }
             Needle::Word { value, mask, size }
         };
-        let found = kernel.search(&needle, from, to, LIMIT);
+        let found = kernel.search(&needle, from, to, LIMIT, &session.interrupted);
+        out.check_interrupt()?;
         if found.len() == LIMIT {
             out.line(format_args!("(only the first {LIMIT} places)"))?;
         }
@@ -139,6 +140,11 @@ fn range(
         (None, Some(length), Some(start)) => Some(start.saturating_add(session.number(length)?)),
         (None, Some(_), None) => return Err(parsed.wrong("-l needs -s")),
         (None, None, _) => None,
+    };
+    // A range of the kernel image is shown by the addresses that were asked for.
+    let base = match (address("-s")?, start) {
+        (Some(at), Some(physical)) if !parsed.has("-p") => at.wrapping_sub(physical),
+        _ => base,
     };
     Ok((start.unwrap_or(0), end.unwrap_or(all).min(all), base))
 }

@@ -227,6 +227,12 @@ pub fn run_command(
     result
 }
 
+/// crash's commands that are still to come.
+const NOT_BUILT: &[&str] = &[
+    "kmem", "files", "vm", "net", "mount", "dev", "sig", "swap", "ipcs", "waitq", "fuser", "bpf",
+    "sbitmapq", "rustfilt", "gdb", "extend", "wr",
+];
+
 /// A line which begins with no command: `*type …`, a symbol (`p`), a type (`struct`, `union`,
 /// `whatis`). The bool tells whether the first word was the command's name.
 fn implicit(
@@ -237,6 +243,10 @@ fn implicit(
     let unknown = || {
         let near = nearest(&first).map(|name| format!(" (did you mean {name}?)"));
         let near = near.unwrap_or_default();
+        if NOT_BUILT.contains(&first.as_str()) {
+            let text = format!("{first}: a command of crash that is not built yet; see `help`");
+            return CommandError::Missing(text);
+        }
         CommandError::usage(format!("command not found: {first}{near}; \"help\" lists them all"))
     };
     let named = |name| registry::find(name).ok_or_else(unknown);

@@ -118,6 +118,8 @@ pub(crate) fn split_words(text: &str) -> Result<Vec<String>, CommandError> {
                 word.get_or_insert_default();
             }
             c if c.is_whitespace() && !quoted && scan.depth == 0 => words.extend(word.take()),
+            // A comment behind the command.
+            '#' if !quoted && scan.depth == 0 && word.is_none() && !words.is_empty() => break,
             c => word.get_or_insert_default().push(c),
         }
     }

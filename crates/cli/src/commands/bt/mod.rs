@@ -107,11 +107,6 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         }
         return Ok(());
     }
-    if style.lines {
-        return Err(CommandError::Missing(
-            "bt -l: no debug information with line numbers is loaded".into(),
-        ));
-    }
     let reference = parsed.value("-R");
     let mut first = true;
     // Traces are made in parallel, a batch at a time, and shown in order.
@@ -130,6 +125,12 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
             }
             row.show(kernel, &style, out)?;
         }
+    }
+    // The trace is worth having without what only debug information tells.
+    if style.lines {
+        return Err(CommandError::Missing(
+            "bt -l: no debug information with line numbers is loaded".into(),
+        ));
     }
     Ok(())
 }

@@ -208,9 +208,7 @@ fn times(kernel: &Kernel, task: Task<'_>, out: &mut Output) -> Outcome {
     let mut faults = Faults::default();
     let shape = &kernel.shapes().task;
     let header = Header::new(task, &mut faults);
-    let start =
-        if shape.start_boottime.exists() { &shape.start_boottime } else { &shape.start_time };
-    let start_time_ns = faults.keep("task_struct.start_time", task.get(start));
+    let start_time_ns = faults.keep("task_struct.start_time", task.get(&shape.start_time));
     let row = Row {
         run_time_ns: kernel
             .clocks()
