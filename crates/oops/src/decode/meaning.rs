@@ -51,6 +51,9 @@ const X86_64: &[(u64, u64, &str)] = &[
 ];
 /// What stays in its place.
 const X86_64_FIXED: &[(u64, u64, &str)] = &[
+    // later kernels leave this to hypervisors, and move their direct map only upwards
+    (0xffff_8100_0000_0000, 0xffff_87ff_ffff_ffff, "direct map of kernels before 2.6.27"),
+    (0xffff_ff80_0000_0000, 0xffff_ffee_ffff_ffff, "unused part of the address space"),
     (0xffff_ec00_0000_0000, 0xffff_fbff_ffff_ffff, "KASAN shadow, or memory map"),
     (0xffff_fe00_0000_0000, 0xffff_fe7f_ffff_ffff, "CPU entry area"),
     (0xffff_ff00_0000_0000, 0xffff_ff7f_ffff_ffff, "espfix stack"),
