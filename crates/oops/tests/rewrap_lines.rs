@@ -48,10 +48,12 @@ fn share(expected: &[String], got: &[String]) -> f64 {
 fn judge(what: &str, worst: &[(String, f64)], wanted: f64) -> Option<String> {
     let good = worst.iter().filter(|(_, share)| *share >= wanted).count();
     eprintln!("{what}: {good} of {} logs whole", worst.len());
-    // a few logs hold lines with times that the machine's own programs wrote: those lines do not
-    // lose them within another column
-    let enough = if wanted == 1.0 { 93 } else { 90 };
-    (good * 100 < worst.len() * enough).then(|| format!("{what}: {good} of {}", worst.len()))
+    let lost = worst.len() - good;
+    // five of the labelled examples hold lines with times that the machine's own programs wrote:
+    // those lines do not lose them within another column. Nothing else may be lost, with or
+    // without the lab's logs beside the examples.
+    let allowed = if wanted == 1.0 { (worst.len() / 15).min(5) } else { worst.len() / 10 };
+    (lost > allowed).then(|| format!("{what}: {good} of {}", worst.len()))
 }
 
 fn logs() -> Vec<Log> {
