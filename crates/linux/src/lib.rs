@@ -13,6 +13,7 @@ pub mod maple;
 pub mod memory;
 pub mod module;
 pub mod panic;
+pub mod path;
 pub mod printk;
 pub mod rbtree;
 pub mod runq;

@@ -1,12 +1,13 @@
 //! Maple trees (include/linux/maple_tree.h, lib/maple_tree.c): ranges of indexes in wide nodes,
 //! since 6.1.
 
-use std::{collections::HashSet, fmt};
+use std::collections::HashSet;
 
 use crate::{
     error::{Error, Result},
     kernel::Kernel,
     memory::Memory,
+    path::Path,
 };
 
 /// Nodes are aligned to their size; the low byte of a reference carries marks.
@@ -153,36 +154,6 @@ impl Root {
     /// How many levels of nodes it says it has.
     pub fn height(&self) -> u32 {
         self.flags >> 2 & 0x1f
-    }
-}
-
-/// The slots that lead from the root to an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Path {
-    slots: [u8; MAX_DEPTH],
-    depth: usize,
-}
-
-impl Path {
-    /// Slot numbers, the root's first.
-    pub fn slots(&self) -> &[u8] {
-        &self.slots[..self.depth]
-    }
-
-    fn then(mut self, slot: usize) -> Path {
-        if let Some(place) = self.slots.get_mut(self.depth) {
-            *place = slot as u8;
-            self.depth += 1;
-        }
-        self
-    }
-}
-
-/// `root/1/26`
-impl fmt::Display for Path {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("root")?;
-        self.slots().iter().try_for_each(|slot| write!(f, "/{slot}"))
     }
 }
 
@@ -377,7 +348,7 @@ impl<'a, M: Memory> Walk<'a, M> {
             ));
             return None;
         };
-        if enter.path.depth >= MAX_DEPTH || self.seen.len() >= MAX_NODES {
+        if enter.path.depth() >= MAX_DEPTH || self.seen.len() >= MAX_NODES {
             self.tell(format!("maple node {address:x}: the tree has no end"));
             return None;
         }
@@ -415,7 +386,7 @@ impl<'a, M: Memory> Walk<'a, M> {
             };
             let is_end = slot == node.end || pivot.is_none();
             let last = if is_end { node.last } else { pivot.unwrap_or(node.last) };
-            let path = node.path.then(slot);
+            let path = node.path.then(slot as u64);
             if last < first || last > node.last {
                 steps.push(Todo::Tell(Error::corrupt(format!(
                     "maple node {:x}: pivot {slot} is {last:x}, not within {first:x}-{:x}",

@@ -251,7 +251,7 @@ impl<'k> Task<'k> {
         let Some(mm) = self.mm()? else { return Ok(0) };
         let kernel = self.kernel;
         let target = kernel.target();
-        let mut pages = self.cached_rss().unwrap_or(0);
+        let mut pages = self.cached_rss()?;
         // MM_FILEPAGES, MM_ANONPAGES, MM_SHMEMPAGES; 2 is swap.
         for counter in [0u64, 1, 3] {
             let count = if let Ok(counts) = kernel.shapes().mm.rss_count.address(mm) {
@@ -261,9 +261,10 @@ impl<'k> Task<'k> {
                 let size = shape.size.ok_or_else(|| Error::no_type("percpu_counter"))?;
                 let at = kernel.shapes().mm.rss_stat.address(mm)?.wrapping_add(counter * size);
                 let mut sum = shape.count.read_signed(target, at)?;
-                if let Ok(per_cpu) = shape.counters.read(target, at) {
+                if shape.counters.exists() {
+                    let per_cpu = shape.counters.read(target, at)?;
                     for offset in kernel.per_cpu_offsets() {
-                        let part = target.read_u32(per_cpu.wrapping_add(*offset)).unwrap_or(0);
+                        let part = target.read_u32(per_cpu.wrapping_add(*offset))?;
                         sum = sum.saturating_add(i64::from(part as i32));
                     }
                 }

@@ -1,12 +1,13 @@
 //! XArray (include/linux/xarray.h), and what is built on it: the page cache, IDR and IDA, and the
 //! radix tree, which had nodes of its own until 4.19 (include/linux/radix-tree.h).
 
-use std::{collections::HashSet, fmt};
+use std::collections::HashSet;
 
 use crate::{
     error::{Error, Result},
     kernel::Kernel,
     memory::Memory,
+    path::Path,
 };
 
 /// Slots of the largest node; a type that says more is not believed.
@@ -81,36 +82,6 @@ pub enum Kind {
     Value(u64),
     /// Reserved and not yet used (`XA_ZERO_ENTRY`); its owner sees nothing there.
     Reserved,
-}
-
-/// The slots that lead from the root to an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Path {
-    slots: [u8; MAX_DEPTH],
-    depth: usize,
-}
-
-impl Path {
-    /// Slot numbers, the root's first.
-    pub fn slots(&self) -> &[u8] {
-        &self.slots[..self.depth]
-    }
-
-    fn then(mut self, slot: u64) -> Path {
-        if let Some(place) = self.slots.get_mut(self.depth) {
-            *place = slot as u8;
-            self.depth += 1;
-        }
-        self
-    }
-}
-
-/// `root/1/26`
-impl fmt::Display for Path {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("root")?;
-        self.slots().iter().try_for_each(|slot| write!(f, "/{slot}"))
-    }
 }
 
 /// An entry of a tree.
@@ -243,7 +214,7 @@ impl<M: Memory> Entries<'_, M> {
             Err(fault) => return self.todo.push(Todo::Tell(fault.into())),
         };
         // The shift falls on the way down: a node that does not obey closes a cycle or is garbage.
-        if path.depth >= MAX_DEPTH || shift >= 64 || shift >= above {
+        if path.depth() >= MAX_DEPTH || shift >= 64 || shift >= above {
             return self.tell(format!("xarray node {at:x}: shift {shift} is impossible"));
         }
         if !self.seen.insert(at) || self.seen.len() > MAX_NODES {
