@@ -16,7 +16,9 @@ pub(crate) static COMMAND: Command = Command {
     synopsis: "frame ...",
     options: &[],
     args: &[Arg::Number],
-    description: "Pages have 4096 bytes; the values are hexadecimal.",
+    description: "\
+Pages have 4096 bytes. As in crash, a frame number is decimal when all its digits are, unless it
+begins with 0x; what is shown is hexadecimal.",
     examples: &[Example {
         about: "Where a frame begins.",
         line: "ptob 512a",
