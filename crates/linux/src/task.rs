@@ -392,19 +392,20 @@ impl Kernel {
         Ok(self.task_at(self.shapes().rq.idle.read(self.target(), rq)?))
     }
 
-    /// How many tasks there are, idle tasks included, without reading one.
-    pub fn task_count(&self) -> usize {
-        let idle = self.online_cpus().len();
-        match self.pids() {
-            Ok((pids, errors)) if errors.is_empty() => {
-                let live = pids
-                    .par_iter()
-                    .filter(|(_, pid)| matches!(self.task_of_pid(*pid), Ok(Some(_))))
-                    .count();
-                idle + live
+    /// How many tasks there are, idle tasks included, and whether that is all: what could not be
+    /// read is not counted. Reads no task while the pid table is whole.
+    pub fn task_count(&self) -> (usize, bool) {
+        if let Ok((pids, errors)) = self.pids()
+            && errors.is_empty()
+        {
+            let live: Result<Vec<bool>> =
+                pids.par_iter().map(|(_, pid)| Ok(self.task_of_pid(*pid)?.is_some())).collect();
+            if let Ok(live) = live {
+                return (self.online_cpus().len() + live.into_iter().filter(|l| *l).count(), true);
             }
-            _ => self.tasks().tasks.len(),
         }
+        let found = self.tasks();
+        (found.tasks.len(), found.errors.is_empty())
     }
 
     /// Every task: the pid table and, where it has gaps, the task list, plus the idle tasks.

@@ -64,6 +64,8 @@ struct Row {
     cpus_offline: usize,
     memory_bytes: Option<u64>,
     tasks: usize,
+    /// Whether no task is missing from that number.
+    tasks_complete: bool,
     date: Option<String>,
     uptime_ns: Option<u64>,
     load: Option<[f64; 3]>,
@@ -129,7 +131,7 @@ impl Row {
         row.cpus_offline = cpus.present.saturating_sub(cpus.online);
         row.mhz = row.take("MHz", kernel.cpu_khz()).map(|khz| khz / 1000);
         row.memory_bytes = row.take("memory", kernel.memory_bytes());
-        row.tasks = kernel.task_count();
+        (row.tasks, row.tasks_complete) = kernel.task_count();
         row.seconds = row.take("date", kernel.crash_time());
         row.date = row.seconds.and_then(wall::utc);
         row.uptime_ns = row.take("uptime", kernel.clocks()).map(|clocks| clocks.boot_ns);
@@ -183,7 +185,8 @@ fn overview(kernel: &Kernel, out: &mut Output) -> Outcome {
             .loads
             .map(|loads| loads.map(|load| format!("{}.{:02}", load / 100, load % 100)).join(", "));
         line("LOAD AVERAGE", &load.unwrap_or_else(|| row.why("load average")))?;
-        line("TASKS", &row.tasks.to_string())?;
+        let more = if row.tasks_complete { "" } else { "  (others cannot be read)" };
+        line("TASKS", &format!("{}{more}", row.tasks))?;
         line("NODENAME", &uts(&row.nodename))?;
         line("RELEASE", &uts(&row.release))?;
         line("VERSION", &uts(&row.version))?;
