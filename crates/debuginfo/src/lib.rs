@@ -4,6 +4,7 @@
 pub mod btf;
 mod bytes;
 pub mod ctype;
+pub mod dwarf;
 pub mod elf;
 pub mod globals;
 pub mod kallsyms;

@@ -33,7 +33,26 @@ impl Map {
         let map = unsafe { memmap2::Mmap::map(&file)? };
         Ok(Map::File(map))
     }
+
+    /// Gives back the memory that reading a part of a mapped file took. The part can be read again.
+    pub fn release(&self, range: std::ops::Range<usize>) {
+        let Map::File(map) = self else { return };
+        // Whole pages alone: a neighbour may still be in use.
+        let start = range.start.next_multiple_of(PAGE);
+        let end = range.end.min(map.len()) / PAGE * PAGE;
+        if start < end {
+            // SAFETY: dropping the pages of a private mapping loses what was written to them. This
+            // one is read-only, so they are read from the file again, with the same bytes.
+            #[allow(unsafe_code)]
+            let _ = unsafe {
+                map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, end - start)
+            };
+        }
+    }
 }
+
+/// Bytes of a page, or a multiple.
+const PAGE: usize = 1 << 16;
 
 impl Deref for Map {
     type Target = [u8];

@@ -1,0 +1,277 @@
+//! Makes the index of a debug file: one parallel pass over its units.
+
+use gimli::{CieOrFde, DebugInfoOffset, SectionId, UnwindSection};
+use hashbrown::HashMap;
+use rayon::prelude::*;
+
+use super::{
+    file::{DebugFile, Slice},
+    index::{Parts, name_key},
+    scan::{EntryKind, Found, NameAt, Shapes, UnitAt},
+    sections,
+};
+
+/// Code of the kernel lies above, and so do the sections of a module; what the linker dropped
+/// has addresses near zero.
+const LOWEST_CODE: u64 = 0x10_0000;
+
+/// Types of one name and kind that differ in size and are all kept: two files may each have a
+/// `struct entry` of their own.
+const MAX_SIZES: usize = 8;
+
+/// What one thread has found.
+#[derive(Default)]
+struct Batch {
+    functions: Vec<(u64, u32, u32)>,
+    ranges: Vec<(u64, u64, u32)>,
+    scattered: Vec<(u32, u32)>,
+    /// By kind, place of the name, and size: the first entry.
+    named: HashMap<(EntryKind, NameAt, u32), u32>,
+    /// Names whose place only gimli can tell, and all of `.debug_info`.
+    other: Vec<(EntryKind, u32, u32)>,
+}
+
+/// Looks through the file. What is damaged is left out, a unit at a time.
+pub(super) fn build(file: &DebugFile) -> Parts {
+    let dwarf = sections(file);
+    let info = file.section(SectionId::DebugInfo);
+    let units = units(file, &dwarf);
+    let ((batches, frames), ranges) = rayon::join(
+        || rayon::join(|| scan_all(file, &units), || frames(file)),
+        || ranges(&dwarf, &units),
+    );
+    let mut parts = Parts {
+        units: units.iter().map(|unit| unit.offset).collect(),
+        ranges,
+        frames,
+        ..Parts::default()
+    };
+    let mut named: HashMap<(EntryKind, u32, u32), u32> = HashMap::new();
+    let strings = file.section(SectionId::DebugStr);
+    for batch in batches {
+        parts.functions.extend(batch.functions);
+        parts.ranges.extend(batch.ranges);
+        for ((kind, name, size), die) in batch.named {
+            let text = match name {
+                NameAt::Str(at) => text(&strings, at),
+                NameAt::Info(at) => text(&info, at),
+                NameAt::Indirect => None,
+            };
+            if let Some(text) = text.filter(|text| !text.is_empty()) {
+                keep(&mut named, (kind, name_key(text, kind), size), die);
+            }
+        }
+        for (kind, key, die) in batch.other {
+            keep(&mut named, (kind, key, 0), die);
+        }
+    }
+    let mut sizes: HashMap<u32, usize> = HashMap::new();
+    let mut names: Vec<((EntryKind, u32, u32), u32)> = named.into_iter().collect();
+    names.sort_unstable_by_key(|&(_, die)| die);
+    for ((_, key, _), die) in names {
+        let count = sizes.entry(key).or_default();
+        *count += 1;
+        // Variables of one name are all meant.
+        if *count <= MAX_SIZES || key & 0xf == EntryKind::Variable as u32 {
+            parts.names.push((key, die));
+        }
+    }
+    parts
+}
+
+/// The first of equal entries, whichever thread came across it.
+fn keep(
+    named: &mut HashMap<(EntryKind, u32, u32), u32>,
+    key: (EntryKind, u32, u32),
+    die: u32,
+) {
+    named.entry(key).and_modify(|first| *first = die.min(*first)).or_insert(die);
+}
+
+fn text<'a>(section: &Slice<'a>, at: u32) -> Option<&'a [u8]> {
+    let rest = section.slice().get(at as usize..)?;
+    Some(&rest[..memchr::memchr(0, rest)?])
+}
+
+/// The units of the 32-bit format: no kernel is built in the other.
+fn units(file: &DebugFile, dwarf: &gimli::Dwarf<Slice<'_>>) -> Vec<UnitAt> {
+    let mut units: Vec<UnitAt> = Vec::new();
+    let mut headers = dwarf.units();
+    let mut released = 0;
+    while let Ok(Some(header)) = headers.next() {
+        if header.format() != gimli::Format::Dwarf32 {
+            continue;
+        }
+        let Some(DebugInfoOffset(offset)) = header.debug_info_offset() else { continue };
+        let unit = (|| {
+            Some(UnitAt {
+                offset: u32::try_from(offset).ok()?,
+                entries: u32::try_from(offset.checked_add(header.header_size())?).ok()?,
+                end: u32::try_from(offset.checked_add(header.length_including_self())?).ok()?,
+                abbrevs: u32::try_from(header.debug_abbrev_offset().0).ok()?,
+                version: header.version(),
+                address_size: header.address_size(),
+            })
+        })();
+        units.extend(unit);
+        // One header brings sixteen pages in.
+        if offset - released > RELEASE_BYTES {
+            file.release(SectionId::DebugInfo, released..offset);
+            released = offset;
+        }
+    }
+    units
+}
+
+/// Bytes of `.debug_info` that are gone through before their memory is given back.
+const RELEASE_BYTES: usize = 16 << 20;
+
+fn scan_all(file: &DebugFile, units: &[UnitAt]) -> Vec<Batch> {
+    let info = file.section(SectionId::DebugInfo);
+    let abbrev = file.section(SectionId::DebugAbbrev);
+    let dwarf = sections(file);
+    units
+        .par_chunks(units.len().div_ceil(64).max(1))
+        .map(|units| {
+            let mut batch = Batch::default();
+            let mut shapes = Shapes::default();
+            for unit in units {
+                let mut note = |found| match found {
+                    Found::Function { die, start, size } if start >= LOWEST_CODE => {
+                        if let Ok(size) = u32::try_from(size) {
+                            batch.functions.push((start, size, die));
+                        }
+                    }
+                    Found::Function { .. } => {}
+                    Found::Scattered { die } => batch.scattered.push((unit.offset, die)),
+                    Found::Named { kind, name: NameAt::Indirect, die, .. } => {
+                        batch.other.push((kind, unit.offset, die));
+                    }
+                    Found::Named { kind, name, die, size } => {
+                        // Statics of one name are different variables in each unit.
+                        let size = if kind == EntryKind::Variable { die } else { size };
+                        batch.named.entry((kind, name, size)).or_insert(die);
+                    }
+                };
+                shapes.scan(info.slice(), abbrev.slice(), unit, &mut note);
+                batch.resolve(&dwarf, unit);
+            }
+            if let (Some(first), Some(last)) = (units.first(), units.last()) {
+                // The pass touches nearly all of the section, and nobody else soon will.
+                file.release(SectionId::DebugInfo, first.offset as usize..last.end as usize);
+            }
+            batch
+        })
+        .collect()
+}
+
+impl Batch {
+    /// Deals with what takes the tables of a unit.
+    fn resolve(&mut self, dwarf: &gimli::Dwarf<Slice<'_>>, at: &UnitAt) {
+        let indirect = self.other.iter().rposition(|entry| entry.1 != at.offset);
+        let indirect = self.other.split_off(indirect.map_or(0, |last| last + 1));
+        let scattered = std::mem::take(&mut self.scattered);
+        if indirect.is_empty() && scattered.is_empty() {
+            return;
+        }
+        let header = dwarf.unit_header(DebugInfoOffset(at.offset as usize));
+        let Ok(unit) = header.and_then(|header| dwarf.unit(header)) else { return };
+        let entry = |die: u32| unit.entry(gimli::UnitOffset((die - at.offset) as usize)).ok();
+        for (kind, _, die) in indirect {
+            let name = entry(die)
+                .and_then(|entry| entry.attr_value(gimli::DW_AT_name))
+                .and_then(|name| dwarf.attr_string(&unit, name).ok());
+            if let Some(name) = name {
+                self.other.push((kind, name_key(name.slice(), kind), die));
+            }
+        }
+        for (_, die) in scattered {
+            let Some(entry) = entry(die) else { continue };
+            let Ok(mut pieces) = dwarf.die_ranges(&unit, &entry) else { continue };
+            for _ in 0..MAX_PIECES {
+                let Ok(Some(piece)) = pieces.next() else { break };
+                if let Ok(size) = u32::try_from(piece.end.saturating_sub(piece.begin))
+                    && piece.begin >= LOWEST_CODE
+                    && size > 0
+                {
+                    self.functions.push((piece.begin, size, die));
+                }
+            }
+        }
+    }
+}
+
+/// Pieces of one function, and of one unit: a unit has one for each section of its own.
+const MAX_PIECES: usize = 1 << 16;
+
+/// The addresses of the units: from `.debug_aranges`, and of those that it leaves out from their
+/// own entries.
+fn ranges(dwarf: &gimli::Dwarf<Slice<'_>>, units: &[UnitAt]) -> Vec<(u64, u64, u32)> {
+    let mut ranges = Vec::new();
+    let mut told = hashbrown::HashSet::new();
+    let mut headers = dwarf.debug_aranges.headers();
+    while let Ok(Some(header)) = headers.next() {
+        let Ok(unit) = u32::try_from(header.debug_info_offset().0) else { continue };
+        told.insert(unit);
+        let mut entries = header.entries();
+        while let Ok(Some(entry)) = entries.next() {
+            let range = entry.range();
+            if range.begin >= LOWEST_CODE && range.end > range.begin {
+                ranges.push((range.begin, range.end, unit));
+            }
+        }
+    }
+    let left: Vec<&UnitAt> = units.iter().filter(|unit| !told.contains(&unit.offset)).collect();
+    ranges.par_extend(left.par_iter().flat_map_iter(|at| {
+        let mut found = Vec::new();
+        let header = dwarf.unit_header(DebugInfoOffset(at.offset as usize));
+        if let Ok(unit) = header.and_then(|header| dwarf.unit(header))
+            && let Ok(mut pieces) = dwarf.unit_ranges(&unit)
+        {
+            for _ in 0..MAX_PIECES {
+                let Ok(Some(piece)) = pieces.next() else { break };
+                if piece.begin >= LOWEST_CODE && piece.end > piece.begin {
+                    found.push((piece.begin, piece.end, at.offset));
+                }
+            }
+        }
+        found
+    }));
+    ranges
+}
+
+fn frames(file: &DebugFile) -> Vec<(u64, u32, u32)> {
+    let section = debug_frame(file);
+    let bases = gimli::BaseAddresses::default();
+    let mut frames = Vec::new();
+    let mut entries = section.entries(&bases);
+    let mut last: Option<(usize, gimli::CommonInformationEntry<Slice<'_>>)> = None;
+    while let Ok(Some(entry)) = entries.next() {
+        let CieOrFde::Fde(partial) = entry else { continue };
+        let offset = partial.offset();
+        let parsed = partial.parse(|section, bases, at| {
+            if let Some((known, cie)) = &last
+                && *known == at.0
+            {
+                return Ok(cie.clone());
+            }
+            let cie = section.cie_from_offset(bases, at)?;
+            last = Some((at.0, cie.clone()));
+            Ok(cie)
+        });
+        let Ok(fde) = parsed else { continue };
+        if let (Ok(size), Ok(offset)) = (u32::try_from(fde.len()), u32::try_from(offset))
+            && fde.initial_address() >= LOWEST_CODE
+        {
+            frames.push((fde.initial_address(), size, offset));
+        }
+    }
+    frames
+}
+
+/// The unwind section, with the width of addresses that kernels have.
+pub(super) fn debug_frame(file: &DebugFile) -> gimli::DebugFrame<Slice<'_>> {
+    let mut section = gimli::DebugFrame::from(file.section(SectionId::DebugFrame));
+    section.set_address_size(8);
+    section
+}

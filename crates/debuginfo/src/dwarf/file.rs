@@ -1,0 +1,344 @@
+//! A `vmlinux`, a module, or a debug file of one of them: its symbols, and its debug sections as
+//! they can be read: unpacked, and of a module relocated.
+
+use std::{
+    collections::HashMap,
+    ops::{Deref, Range},
+    sync::OnceLock,
+};
+
+use gimli::{EndianSlice, RunTimeEndian, SectionId};
+use object::{
+    CompressionFormat, Object, ObjectSection, ObjectSymbol, RelocationKind, RelocationTarget,
+    SectionIndex, elf,
+};
+
+use crate::{
+    elf::{Elf, ElfError, has},
+    symbols::{Symbol, Symbols},
+};
+
+/// Where the first section of a module is put, and to what the others are aligned: far enough from
+/// zero that what was not relocated is not taken for code.
+const MODULE_BASE: u64 = 1 << 32;
+const MODULE_ALIGN: u64 = 1 << 12;
+
+/// The bytes of a file, mapped or unpacked.
+pub trait FileData: Deref<Target = [u8]> + Send + Sync {
+    /// Says that a part will not be needed soon: memory that a mapping took for it can be had
+    /// back. Its bytes stay what they are.
+    fn release(&self, _range: Range<usize>) {}
+}
+
+impl FileData for Vec<u8> {}
+
+/// See [`FileData`].
+pub type FileBytes = Box<dyn FileData>;
+
+/// A `vmlinux`, a module or a debug file of one of them.
+pub struct DebugFile {
+    bytes: FileBytes,
+    sections: HashMap<SectionId, Part>,
+    endian: RunTimeEndian,
+    symbols: OnceLock<Symbols>,
+    /// Where a module's sections are.
+    places: HashMap<String, u64>,
+    /// Ends of a module's sections, by their address.
+    ends: Vec<u64>,
+    build_id: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for DebugFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DebugFile").field("build_id", &self.build_id).finish_non_exhaustive()
+    }
+}
+
+/// A section's bytes.
+#[derive(Debug)]
+enum Part {
+    InFile(Range<usize>),
+    /// Unpacked or relocated.
+    Made(Vec<u8>),
+}
+
+pub(super) type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
+
+impl DebugFile {
+    /// Finds the debug sections. The sections of a module are laid out one
+    /// after the other, and its debug sections relocated to that.
+    ///
+    /// # Errors
+    /// When it is no ELF file, or its headers are damaged. Debug sections that are damaged are
+    /// left out.
+    pub fn open(bytes: FileBytes) -> Result<Self, ElfError> {
+        Self::open_at(bytes, None)
+    }
+
+    /// As [`DebugFile::open`], with the sections of a module where `place` says: at the addresses
+    /// at which the kernel loaded them. Those that it did not load lie nowhere.
+    ///
+    /// # Errors
+    /// As [`DebugFile::open`].
+    pub fn open_placed(
+        bytes: FileBytes,
+        place: &dyn Fn(&str) -> Option<u64>,
+    ) -> Result<Self, ElfError> {
+        Self::open_at(bytes, Some(place))
+    }
+
+    fn open_at(bytes: FileBytes, place: Option<Place<'_>>) -> Result<Self, ElfError> {
+        let elf = Elf::parse(&**bytes)?;
+        let build_id = elf.build_id().map(<[u8]>::to_vec);
+        let endian = match elf.file.is_little_endian() {
+            true => RunTimeEndian::Little,
+            false => RunTimeEndian::Big,
+        };
+        let layout = if elf.is_relocatable() { Layout::of(&elf, place) } else { Layout::default() };
+        let mut sections = HashMap::new();
+        for section in elf.file.sections() {
+            let wanted = section.name().ok().and_then(section_id);
+            if let Some(id) = wanted
+                && let Some(part) = part(&elf, &section, &layout, endian)
+            {
+                sections.insert(id, part);
+            }
+        }
+        drop(elf);
+        let (symbols, places, ends) = (OnceLock::new(), layout.by_name, layout.ends);
+        Ok(DebugFile { bytes, sections, endian, symbols, places, ends, build_id })
+    }
+
+    /// See [`FileData::release`]: of a debug section, where it lies in the file as it is.
+    pub(super) fn release(&self, id: SectionId, part: Range<usize>) {
+        if let Some(Part::InFile(range)) = self.sections.get(&id) {
+            let at = |offset: usize| range.start.saturating_add(offset).min(range.end);
+            self.bytes.release(at(part.start)..at(part.end));
+        }
+    }
+
+    /// The bytes of a debug section; empty if there is none.
+    pub(super) fn section(&self, id: SectionId) -> Slice<'_> {
+        let bytes = match self.sections.get(&id) {
+            Some(Part::InFile(range)) => self.bytes.get(range.clone()).unwrap_or(&[]),
+            Some(Part::Made(bytes)) => bytes,
+            None => &[],
+        };
+        EndianSlice::new(bytes, self.endian)
+    }
+
+    /// What an index of the file is known by: its build ID, and where it was placed.
+    pub(super) fn key(&self) -> Vec<u8> {
+        let mut key = self.build_id.clone().unwrap_or_default();
+        self.ends.iter().for_each(|end| key.extend(end.to_le_bytes()));
+        key
+    }
+
+    /// The build ID, which also the kernel prints.
+    pub fn build_id(&self) -> Option<&[u8]> {
+        self.build_id.as_deref()
+    }
+
+    /// The symbols: of a module at the addresses that [`Lines::at`] takes.
+    pub fn symbols(&self) -> &Symbols {
+        self.symbols.get_or_init(|| {
+            let read = |elf: Elf<'_, &[u8]>| match elf.is_relocatable() {
+                true => elf.symbols_placed(|name| self.places.get(name).copied()),
+                false => elf.symbols(),
+            };
+            Elf::parse(&**self.bytes).map_or_else(|_| Symbols::builder().finish(), read)
+        })
+    }
+
+    /// Whether there are lines in it, not only symbols.
+    pub fn has_lines(&self) -> bool {
+        self.sections.contains_key(&SectionId::DebugInfo)
+    }
+
+    /// The address of `offset` bytes into the function called `name`, which the kernel says has
+    /// `size` bytes. None if there is no such function: the file may be of another kernel. None
+    /// also if there are several and the size does not tell them apart.
+    pub fn locate(&self, name: &str, offset: u64, size: Option<u64>) -> Option<u64> {
+        let mut found = self.symbols().all_by_name(name);
+        found.retain(|symbol| {
+            symbol.is_text() && size.is_none_or(|size| self.has_size(symbol, size))
+        });
+        found.dedup_by_key(|symbol| symbol.address);
+        match found.as_slice() {
+            [symbol] if offset <= self.room(symbol).max(symbol.size) => {
+                symbol.address.checked_add(offset)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the kernel may say of the function that it has `size` bytes. It reckons up to the
+    /// next symbol (`kernel/kallsyms.c`, `kernel/module/kallsyms.c`), and of the last function of
+    /// a module up to the end of its memory.
+    fn has_size(&self, symbol: &Symbol<'_>, size: u64) -> bool {
+        let room = self.room(symbol);
+        let next = symbol.address.saturating_add(room);
+        let last = self.ends.binary_search(&next).is_ok();
+        size == room || size == symbol.size || last && size >= symbol.size
+    }
+
+    /// Bytes up to the next symbol, or to the end of the section.
+    fn room(&self, symbol: &Symbol<'_>) -> u64 {
+        let next = self.symbols().next(symbol.address).map_or(u64::MAX, |next| next.address);
+        let end = self.ends.partition_point(|end| *end <= symbol.address);
+        let end = self.ends.get(end).copied().unwrap_or(u64::MAX);
+        next.min(end) - symbol.address
+    }
+}
+
+/// Where the sections of a module are, by name.
+type Place<'a> = &'a dyn Fn(&str) -> Option<u64>;
+
+/// Where the sections of a module are put. Of two with one name only the first is.
+#[derive(Debug, Default)]
+struct Layout {
+    by_name: HashMap<String, u64>,
+    by_index: HashMap<SectionIndex, u64>,
+    ends: Vec<u64>,
+}
+
+impl Layout {
+    fn of<'data>(elf: &Elf<'data, &'data [u8]>, place: Option<Place<'_>>) -> Layout {
+        let mut layout = Layout::default();
+        let mut at = MODULE_BASE;
+        for section in elf.file.sections().filter(|s| has(&s.flags(), elf::SHF_ALLOC)) {
+            let Ok(name) = section.name() else { continue };
+            if let Some(place) = place {
+                match place(name) {
+                    Some(known) => at = known,
+                    None => continue,
+                }
+            }
+            let end = at.saturating_add(section.size());
+            let Some(next) = end.checked_next_multiple_of(MODULE_ALIGN) else { break };
+            if layout.by_name.contains_key(name) {
+                continue;
+            }
+            layout.by_name.insert(name.to_owned(), at);
+            layout.by_index.insert(section.index(), at);
+            layout.ends.push(end);
+            at = next.saturating_add(MODULE_ALIGN);
+        }
+        layout.ends.sort_unstable();
+        layout
+    }
+}
+
+fn section_id(name: &str) -> Option<SectionId> {
+    use SectionId::{
+        DebugAbbrev, DebugAddr, DebugAranges, DebugFrame, DebugInfo, DebugLine, DebugLineStr, DebugLoc,
+        DebugLocLists, DebugRanges, DebugRngLists, DebugStr, DebugStrOffsets,
+    };
+    [
+        DebugAbbrev,
+        DebugAddr,
+        DebugAranges,
+        DebugFrame,
+        DebugInfo,
+        DebugLine,
+        DebugLineStr,
+        DebugLoc,
+        DebugLocLists,
+        DebugRanges,
+        DebugRngLists,
+        DebugStr,
+        DebugStrOffsets,
+    ]
+    .into_iter()
+    .find(|id| id.name() == name)
+}
+
+/// A debug section: as it is in the file if it can be used like that.
+fn part<'data>(
+    elf: &Elf<'data, &'data [u8]>,
+    section: &object::Section<'data, '_, &'data [u8]>,
+    layout: &Layout,
+    endian: RunTimeEndian,
+) -> Option<Part> {
+    let packed = section.compressed_data().ok()?.format != CompressionFormat::None;
+    if !packed && !elf.is_relocatable() {
+        let (start, size) = section.file_range()?;
+        let start = usize::try_from(start).ok()?;
+        return Some(Part::InFile(start..start.checked_add(usize::try_from(size).ok()?)?));
+    }
+    let mut bytes = section.uncompressed_data().ok()?.into_owned();
+    if elf.is_relocatable() {
+        relocate(elf, section, layout, endian, &mut bytes);
+    }
+    Some(Part::Made(bytes))
+}
+
+/// Does what the linker would: debug sections hold nothing but absolute addresses and offsets
+/// into each other. What cannot be done is left as it is.
+fn relocate<'data>(
+    elf: &Elf<'data, &'data [u8]>,
+    section: &object::Section<'data, '_, &'data [u8]>,
+    layout: &Layout,
+    endian: RunTimeEndian,
+    bytes: &mut [u8],
+) {
+    for (offset, relocation) in section.relocations() {
+        let RelocationTarget::Symbol(index) = relocation.target() else { continue };
+        let Ok(symbol) = elf.file.symbol_by_index(index) else { continue };
+        let Some(target) = symbol.section_index() else { continue };
+        let width = match relocation.size() {
+            32 => 4,
+            64 => 8,
+            _ => continue,
+        };
+        if relocation.kind() != RelocationKind::Absolute {
+            continue;
+        }
+        let field = usize::try_from(offset)
+            .ok()
+            .and_then(|start| bytes.get_mut(start..start.checked_add(width)?));
+        let Some(field) = field else { continue };
+        // Debug sections begin at zero.
+        let base = layout.by_index.get(&target).copied().unwrap_or(0);
+        let mut value =
+            base.wrapping_add(symbol.address()).wrapping_add_signed(relocation.addend());
+        if relocation.has_implicit_addend() {
+            value = value.wrapping_add(read(field, endian));
+        }
+        write(field, value, endian);
+    }
+}
+
+fn read(field: &[u8], endian: RunTimeEndian) -> u64 {
+    let fold = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
+    match endian {
+        RunTimeEndian::Big => field.iter().fold(0, fold),
+        RunTimeEndian::Little => field.iter().rev().fold(0, fold),
+    }
+}
+
+fn write(field: &mut [u8], value: u64, endian: RunTimeEndian) {
+    let width = field.len();
+    match endian {
+        RunTimeEndian::Big => field.copy_from_slice(&value.to_be_bytes()[8 - width..]),
+        RunTimeEndian::Little => field.copy_from_slice(&value.to_le_bytes()[..width]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_of_both_orders() {
+        let mut field = [0; 4];
+        write(&mut field, 0x1234_5678, RunTimeEndian::Big);
+        assert_eq!(
+            (field, read(&field, RunTimeEndian::Big)),
+            ([0x12, 0x34, 0x56, 0x78], 0x1234_5678)
+        );
+        write(&mut field, 0x1234_5678, RunTimeEndian::Little);
+        assert_eq!(field, [0x78, 0x56, 0x34, 0x12]);
+        assert_eq!(read(&field, RunTimeEndian::Little), 0x1234_5678);
+    }
+}
