@@ -25,8 +25,10 @@ struct Batch {
     functions: Vec<(u64, u32, u32)>,
     ranges: Vec<(u64, u64, u32)>,
     scattered: Vec<(u32, u32)>,
-    /// By kind, place of the name, and size: the first entry.
-    named: HashMap<(EntryKind, NameAt, u32), u32>,
+    /// By kind, name in `.debug_str`, and size: the first entry.
+    named: HashMap<(EntryKind, u32, u32), u32>,
+    /// The same of names that stand in `.debug_info`, by the key of the name.
+    short: HashMap<(EntryKind, u32, u32), u32>,
     /// Names whose place only gimli can tell, and all of `.debug_info`.
     other: Vec<(EntryKind, u32, u32)>,
 }
@@ -34,7 +36,6 @@ struct Batch {
 /// Looks through the file. What is damaged is left out, a unit at a time.
 pub(super) fn build(file: &DebugFile) -> Parts {
     let dwarf = sections(file);
-    let info = file.section(SectionId::DebugInfo);
     let units = units(file, &dwarf);
     let ((batches, frames), ranges) = rayon::join(
         || rayon::join(|| scan_all(file, &units), || frames(file)),
@@ -52,14 +53,12 @@ pub(super) fn build(file: &DebugFile) -> Parts {
         parts.functions.extend(batch.functions);
         parts.ranges.extend(batch.ranges);
         for ((kind, name, size), die) in batch.named {
-            let text = match name {
-                NameAt::Str(at) => text(&strings, at),
-                NameAt::Info(at) => text(&info, at),
-                NameAt::Indirect => None,
-            };
-            if let Some(text) = text.filter(|text| !text.is_empty()) {
+            if let Some(text) = text(&strings, name).filter(|text| !text.is_empty()) {
                 keep(&mut named, (kind, name_key(text, kind), size), die);
             }
+        }
+        for (key, die) in batch.short {
+            keep(&mut named, key, die);
         }
         for (kind, key, die) in batch.other {
             keep(&mut named, (kind, key, 0), die);
@@ -150,7 +149,19 @@ fn scan_all(file: &DebugFile, units: &[UnitAt]) -> Vec<Batch> {
                     Found::Named { kind, name, die, size } => {
                         // Statics of one name are different variables in each unit.
                         let size = if kind == EntryKind::Variable { die } else { size };
-                        batch.named.entry((kind, name, size)).or_insert(die);
+                        match name {
+                            NameAt::Str(at) => {
+                                batch.named.entry((kind, at, size)).or_insert(die);
+                            }
+                            // Hashed while its page is at hand.
+                            NameAt::Info(at) => {
+                                if let Some(text) = text(&info, at).filter(|t| !t.is_empty()) {
+                                    let key = (kind, name_key(text, kind), size);
+                                    batch.short.entry(key).or_insert(die);
+                                }
+                            }
+                            NameAt::Indirect => {}
+                        }
                     }
                 };
                 shapes.scan(info.slice(), abbrev.slice(), unit, &mut note);
