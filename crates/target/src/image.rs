@@ -7,7 +7,7 @@ use necropsy_debuginfo::{
     symbols::{Symbol, Symbols},
 };
 
-use crate::Target;
+use crate::{Target, debug::DebugSlot};
 
 /// A range of kernel virtual addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,7 @@ pub struct Image {
     /// Where its unwind table is.
     pub orc_tables: Option<OrcTables>,
     pub(crate) orc: OnceLock<Option<Orc>>,
+    pub(crate) debug: DebugSlot,
 }
 
 impl Image {
@@ -60,7 +61,14 @@ impl Image {
         symbols: Symbols,
         orc_tables: Option<OrcTables>,
     ) -> Self {
-        Image { name: name.into(), ranges, symbols, orc_tables, orc: OnceLock::new() }
+        Image {
+            name: name.into(),
+            ranges,
+            symbols,
+            orc_tables,
+            orc: OnceLock::new(),
+            debug: DebugSlot::default(),
+        }
     }
 
     /// Whether `address` lies in one of its ranges.

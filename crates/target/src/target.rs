@@ -12,6 +12,7 @@ use necropsy_debuginfo::{
 use necropsy_dump::{Dump, Fault, PhysicalMemory, Read, Reason, Space, VmCoreInfo};
 
 use crate::{
+    debug::DebugLoader,
     image::{Image, Located, OrcTables, Range},
     layout::{Layout, Overrides},
     paging::Walk,
@@ -43,6 +44,7 @@ pub struct Target {
     types: OnceLock<(Types, Option<BtfBase>)>,
     modules: OnceLock<Vec<Image>>,
     module_loader: OnceLock<fn(&Target) -> Vec<Image>>,
+    pub(crate) debug_loader: OnceLock<DebugLoader>,
     facts: Vec<Fact>,
     problem: Option<String>,
 }
@@ -82,6 +84,7 @@ impl Target {
             types: OnceLock::new(),
             modules: OnceLock::new(),
             module_loader: OnceLock::new(),
+            debug_loader: OnceLock::new(),
             facts,
             problem: None,
         };

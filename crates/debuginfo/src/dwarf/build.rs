@@ -1,8 +1,15 @@
 //! Makes the index of a debug file: one parallel pass over its units.
 
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
 use gimli::{CieOrFde, DebugInfoOffset, SectionId, UnwindSection};
 use hashbrown::HashMap;
-use rayon::prelude::*;
 
 use super::{
     file::{DebugFile, Slice},
@@ -37,10 +44,13 @@ struct Batch {
 pub(super) fn build(file: &DebugFile) -> Parts {
     let dwarf = sections(file);
     let units = units(file, &dwarf);
-    let ((batches, frames), ranges) = rayon::join(
-        || rayon::join(|| scan_all(file, &units), || frames(file)),
-        || ranges(&dwarf, &units),
-    );
+    // Threads of our own: those who ask for an index may be workers of a pool, and wait for it.
+    let (batches, frames, ranges) = thread::scope(|scope| {
+        let frames = scope.spawn(|| frames(file));
+        let batches = scan_all(file, &units);
+        let ranges = ranges(&dwarf, &units);
+        (batches, frames.join().unwrap_or_default(), ranges)
+    });
     let mut parts = Parts {
         units: units.iter().map(|unit| unit.offset).collect(),
         ranges,
@@ -125,58 +135,77 @@ fn units(file: &DebugFile, dwarf: &gimli::Dwarf<Slice<'_>>) -> Vec<UnitAt> {
 /// Bytes of `.debug_info` that are gone through before their memory is given back.
 const RELEASE_BYTES: usize = 16 << 20;
 
+/// Units are handed out in so many portions.
+const PORTIONS: usize = 64;
+
 fn scan_all(file: &DebugFile, units: &[UnitAt]) -> Vec<Batch> {
+    let portions: Vec<&[UnitAt]> = units.chunks(units.len().div_ceil(PORTIONS).max(1)).collect();
+    let next = AtomicUsize::new(0);
+    let batches = Mutex::new(Vec::new());
+    let work = || {
+        let mut shapes = Shapes::default();
+        while let Some(units) = portions.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let batch = scan(file, &mut shapes, units);
+            batches.lock().unwrap_or_else(|error| error.into_inner()).push(batch);
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(portions.len());
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(work);
+        }
+        work();
+    });
+    batches.into_inner().unwrap_or_else(|error| error.into_inner())
+}
+
+fn scan(file: &DebugFile, shapes: &mut Shapes, units: &[UnitAt]) -> Batch {
     let info = file.section(SectionId::DebugInfo);
     let abbrev = file.section(SectionId::DebugAbbrev);
     let dwarf = sections(file);
-    units
-        .par_chunks(units.len().div_ceil(64).max(1))
-        .map(|units| {
-            let mut batch = Batch::default();
-            let mut shapes = Shapes::default();
-            for unit in units {
-                let mut note = |found| match found {
-                    Found::Function { die, start, size } if start >= LOWEST_CODE => {
-                        if let Ok(size) = u32::try_from(size) {
-                            batch.functions.push((start, size, die));
-                        }
-                    }
-                    Found::Function { .. } => {}
-                    Found::Scattered { die } => batch.scattered.push((unit.offset, die)),
-                    Found::Named { kind, name: NameAt::Indirect, die, .. } => {
-                        batch.other.push((kind, unit.offset, die));
-                    }
-                    Found::Named { kind, name, die, size } => {
-                        // Statics of one name are different variables in each unit.
-                        let size = if kind == EntryKind::Variable { die } else { size };
-                        match name {
-                            NameAt::Str(at) => {
-                                batch.named.entry((kind, at, size)).or_insert(die);
-                            }
-                            // Hashed while its page is at hand.
-                            NameAt::Info(at) => {
-                                if let Some(text) = text(&info, at).filter(|t| !t.is_empty()) {
-                                    let key = (kind, name_key(text, kind), size);
-                                    batch.short.entry(key).or_insert(die);
-                                }
-                            }
-                            NameAt::Indirect => {}
-                        }
-                    }
-                };
-                shapes.scan(info.slice(), abbrev.slice(), unit, &mut note);
-                batch.resolve(&dwarf, unit);
-            }
-            if let (Some(first), Some(last)) = (units.first(), units.last()) {
-                // The pass touches nearly all of the section, and nobody else soon will.
-                file.release(SectionId::DebugInfo, first.offset as usize..last.end as usize);
-            }
-            batch
-        })
-        .collect()
+    let mut batch = Batch::default();
+    for unit in units {
+        let mut note = |found| batch.note(&info, unit, found);
+        shapes.scan(info.slice(), abbrev.slice(), unit, &mut note);
+        batch.resolve(&dwarf, unit);
+    }
+    if let (Some(first), Some(last)) = (units.first(), units.last()) {
+        // The pass touches nearly all of the section, and nobody else soon will.
+        file.release(SectionId::DebugInfo, first.offset as usize..last.end as usize);
+    }
+    batch
 }
 
 impl Batch {
+    fn note(&mut self, info: &Slice<'_>, unit: &UnitAt, found: Found) {
+        match found {
+            Found::Function { die, start, size } if start >= LOWEST_CODE => {
+                if let Ok(size) = u32::try_from(size) {
+                    self.functions.push((start, size, die));
+                }
+            }
+            Found::Function { .. } => {}
+            Found::Scattered { die } => self.scattered.push((unit.offset, die)),
+            Found::Named { kind, name, die, size } => {
+                // Statics of one name are different variables in each unit.
+                let size = if kind == EntryKind::Variable { die } else { size };
+                match name {
+                    NameAt::Str(at) => {
+                        self.named.entry((kind, at, size)).or_insert(die);
+                    }
+                    // Hashed while its page is at hand.
+                    NameAt::Info(at) => {
+                        if let Some(text) = text(info, at).filter(|text| !text.is_empty()) {
+                            let key = (kind, name_key(text, kind), size);
+                            self.short.entry(key).or_insert(die);
+                        }
+                    }
+                    NameAt::Indirect => self.other.push((kind, unit.offset, die)),
+                }
+            }
+        }
+    }
+
     /// Deals with what takes the tables of a unit.
     fn resolve(&mut self, dwarf: &gimli::Dwarf<Slice<'_>>, at: &UnitAt) {
         let indirect = self.other.iter().rposition(|entry| entry.1 != at.offset);
@@ -232,9 +261,7 @@ fn ranges(dwarf: &gimli::Dwarf<Slice<'_>>, units: &[UnitAt]) -> Vec<(u64, u64, u
             }
         }
     }
-    let left: Vec<&UnitAt> = units.iter().filter(|unit| !told.contains(&unit.offset)).collect();
-    ranges.par_extend(left.par_iter().flat_map_iter(|at| {
-        let mut found = Vec::new();
+    for at in units.iter().filter(|unit| !told.contains(&unit.offset)) {
         let header = dwarf.unit_header(DebugInfoOffset(at.offset as usize));
         if let Ok(unit) = header.and_then(|header| dwarf.unit(header))
             && let Ok(mut pieces) = dwarf.unit_ranges(&unit)
@@ -242,12 +269,11 @@ fn ranges(dwarf: &gimli::Dwarf<Slice<'_>>, units: &[UnitAt]) -> Vec<(u64, u64, u
             for _ in 0..MAX_PIECES {
                 let Ok(Some(piece)) = pieces.next() else { break };
                 if piece.begin >= LOWEST_CODE && piece.end > piece.begin {
-                    found.push((piece.begin, piece.end, at.offset));
+                    ranges.push((piece.begin, piece.end, at.offset));
                 }
             }
         }
-        found
-    }));
+    }
     ranges
 }
 

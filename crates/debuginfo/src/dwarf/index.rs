@@ -196,11 +196,6 @@ impl Index {
         Some((index, u32_at(self.record(Table::Units, index)?, 0)))
     }
 
-    /// Offsets of the units in `.debug_info`.
-    pub(super) fn units(&self) -> impl Iterator<Item = u32> + '_ {
-        self.table(Table::Units).chunks_exact(4).map(|record| u32_at(record, 0))
-    }
-
     /// Offset of the unit that has code at an address.
     pub(super) fn unit_at(&self, address: u64) -> Option<u32> {
         let after = self.partition(Table::Ranges, |r| u64_at(r, 0) <= address);

@@ -12,6 +12,8 @@ mod file;
 mod index;
 mod scan;
 mod source;
+mod types;
+mod variables;
 
 use std::sync::OnceLock;
 
@@ -22,6 +24,8 @@ pub use cfi::{Cfi, Rule};
 pub use file::{DebugFile, FileBytes, FileData};
 pub use index::IndexBytes;
 pub use source::{Scope, SourceFrame, tidy};
+pub use types::Variable;
+pub use variables::{Call, Frame, Local, Lost, Placed, register_name, register_number};
 
 use file::Slice;
 use index::Index;
@@ -51,12 +55,12 @@ pub struct Dwarf {
 
 /// What borrows from the file.
 struct Inner<'a> {
-    file: &'a DebugFile,
     dwarf: gimli::Dwarf<Slice<'a>>,
     frame: gimli::DebugFrame<Slice<'a>>,
     index: Index,
     /// By number, read when first asked.
     units: Box<[OnceLock<Option<Unit<'a>>>]>,
+    converted: types::Converted,
 }
 
 /// A unit with its tables.
@@ -115,11 +119,11 @@ impl Dwarf {
         let cell = Cell::new(file, |file| {
             let units = (0..index.unit_count()).map(|_| OnceLock::new()).collect();
             Inner {
-                file,
                 dwarf: sections(file),
                 frame: build::debug_frame(file),
                 index,
                 units,
+                converted: types::Converted::default(),
             }
         });
         Ok(Dwarf { cell })

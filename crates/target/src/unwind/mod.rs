@@ -1,9 +1,11 @@
 //! One unwinder, honest frames: each says how it was found, and a trace says why it ended.
 //!
-//! ORC first (arch/x86/kernel/unwind_orc.c is the reference for its rules), then the return address
-//! of a call of the function at hand, then the frame pointer, then a scan for words that a call instruction could have left. A frame found by
-//! scanning is a candidate, and is marked so.
+//! ORC first (arch/x86/kernel/unwind_orc.c is the reference for its rules), then the rules of debug
+//! information, then the return address of a call of the function at hand, then the frame pointer,
+//! then a scan for words that a call instruction could have left. A frame found by scanning is a
+//! candidate, and is marked so.
 
+mod cfi;
 mod orc;
 mod scan;
 
@@ -87,6 +89,8 @@ pub enum FoundBy {
     Registers,
     /// The kernel's ORC table.
     Orc,
+    /// The rules of debug information (`.debug_frame`).
+    Cfi,
     /// The return address of a direct call of the inner function, searched on the stack.
     Call,
     /// The frame pointer.
@@ -101,6 +105,7 @@ impl FoundBy {
         match self {
             FoundBy::Registers => "regs",
             FoundBy::Orc => "orc",
+            FoundBy::Cfi => "cfi",
             FoundBy::Call => "call",
             FoundBy::FramePointer => "fp",
             FoundBy::Scan => "scan",
@@ -238,12 +243,14 @@ pub fn unwind(target: &Target, start: &Start, stacks: &[Stack]) -> Trace {
         };
         let next = next
             .filter(advances)
+            .or_else(|| cfi::step(target, &frame).filter(advances))
             .or_else(|| scan::called_from(target, &frame, here))
             .or_else(|| scan::frame_pointer(target, &frame, here))
             .or_else(|| scan::scan(target, &frame, here));
         match next {
             Some(mut next) => {
                 next.stack = on(next.sp).map(|s| s.kind);
+                cfi::recover(target, &frame, &mut next);
                 frame = next;
             }
             None => {

@@ -1,0 +1,268 @@
+//! Debug information of a target's images: which functions an address lies in, what a frame's
+//! variables are, where a frame's registers were saved.
+
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{Arc, RwLock},
+};
+
+use necropsy_debuginfo::{
+    TypeId, Types,
+    dwarf::{self, Cfi, Dwarf, Local, Rule, SourceFrame},
+};
+
+use crate::{
+    Image, Target,
+    regs::{Reg, Regs},
+    unwind,
+};
+
+/// The debug information of an image.
+#[derive(Debug)]
+pub struct ImageDebug {
+    /// What the file tells.
+    pub dwarf: Dwarf,
+    /// What is added to its addresses to have those of the running kernel.
+    pub bias: u64,
+    /// The file.
+    pub path: PathBuf,
+    /// How it was found.
+    pub how: &'static str,
+}
+
+/// Finds an image's debug information when it is first asked for.
+pub type DebugLoader = Box<dyn Fn(&Target, &Image) -> Option<ImageDebug> + Send + Sync>;
+
+/// An image's debug information, once it was looked for.
+#[derive(Debug, Default)]
+pub(crate) struct DebugSlot(RwLock<Option<Option<Arc<ImageDebug>>>>);
+
+impl DebugSlot {
+    fn known(&self) -> Option<Option<Arc<ImageDebug>>> {
+        self.0.read().unwrap_or_else(|error| error.into_inner()).clone()
+    }
+
+    fn get(&self, load: impl FnOnce() -> Option<ImageDebug>) -> Option<Arc<ImageDebug>> {
+        if let Some(known) = self.known() {
+            return known;
+        }
+        let mut slot = self.0.write().unwrap_or_else(|error| error.into_inner());
+        slot.get_or_insert_with(|| load().map(Arc::new)).clone()
+    }
+
+    fn put(&self, debug: Option<ImageDebug>) {
+        *self.0.write().unwrap_or_else(|error| error.into_inner()) = Some(debug.map(Arc::new));
+    }
+}
+
+impl Target {
+    /// Says how debug information is found; called once.
+    pub fn set_debug_loader(&self, loader: DebugLoader) {
+        let _ = self.debug_loader.set(loader);
+    }
+
+    /// An image's debug information, looked for when first asked; `None` when there is none.
+    pub fn debug(&self, image: &Image) -> Option<Arc<ImageDebug>> {
+        image.debug.get(|| self.debug_loader.get().and_then(|load| load(self, image)))
+    }
+
+    /// What of it is loaded already.
+    pub fn loaded_debug(&self, image: &Image) -> Option<Arc<ImageDebug>> {
+        image.debug.known().flatten()
+    }
+
+    /// Replaces an image's debug information, or drops it.
+    pub fn set_debug(&self, image: &Image, debug: Option<ImageDebug>) {
+        image.debug.put(debug);
+    }
+
+    /// The debug information at an address, and the address in the file.
+    pub fn debug_at(&self, address: u64) -> Option<(Arc<ImageDebug>, u64)> {
+        let debug = self.debug(self.image_at(address)?)?;
+        let inside = address.wrapping_sub(debug.bias);
+        Some((debug, inside))
+    }
+
+    /// The functions that an address lies in, the innermost inlined one first; empty without
+    /// debug information.
+    pub fn source_frames(&self, address: u64) -> Vec<SourceFrame> {
+        self.debug_at(address).map_or_else(Vec::new, |(debug, at)| debug.dwarf.frames_at(at))
+    }
+
+    /// File and line of an address.
+    pub fn source_line(&self, address: u64) -> Option<(String, u32)> {
+        let (debug, at) = self.debug_at(address)?;
+        debug.dwarf.line_at(at)
+    }
+
+    /// Unwind rules of an address.
+    pub(crate) fn cfi(&self, address: u64) -> Option<Cfi> {
+        let (debug, at) = self.debug_at(address)?;
+        debug.dwarf.cfi_at(at)
+    }
+
+    /// The type of a global variable as debug information tells it: of several with that name
+    /// the one at `address`.
+    pub fn debug_variable(&self, types: &Types, name: &str, address: u64) -> Option<TypeId> {
+        self.images().filter_map(|image| self.loaded_or_kernel(image)).find_map(|debug| {
+            let found = debug.dwarf.variables_named(types, name);
+            let here = |v: &&dwarf::Variable| {
+                v.address.is_some_and(|linked| linked.wrapping_add(debug.bias) == address)
+            };
+            let only = if let [only] = found.as_slice() { Some(only) } else { None };
+            found.iter().find(here).or(only).map(|variable| variable.ty)
+        })
+    }
+
+    fn loaded_or_kernel(&self, image: &Image) -> Option<Arc<ImageDebug>> {
+        if image.name == crate::target::VMLINUX { self.debug(image) } else { self.loaded_debug(image) }
+    }
+}
+
+impl Reg {
+    /// The number that DWARF has for it (System V ABI for x86_64, figure 3.36).
+    pub fn dwarf_number(self) -> Option<u16> {
+        dwarf::register_number(self.name())
+    }
+
+    /// The register of a DWARF number.
+    pub fn from_dwarf(number: u16) -> Option<Reg> {
+        Reg::by_name(dwarf::register_name(number))
+    }
+}
+
+/// Registers that a function gives back as it got them (System V ABI for x86_64).
+pub const CALLEE_SAVED: [Reg; 6] = [Reg::Rbx, Reg::Rbp, Reg::R12, Reg::R13, Reg::R14, Reg::R15];
+
+/// The canonical frame address of a frame, by its rules.
+pub(crate) fn cfa(cfi: &Cfi, regs: &Regs) -> Option<u64> {
+    let (register, offset) = cfi.cfa?;
+    Some(regs.get(Reg::from_dwarf(register)?)?.wrapping_add_signed(offset))
+}
+
+/// The caller's registers that survive a call, by the rules of the called function.
+pub(crate) fn restore(target: &Target, cfi: &Cfi, cfa: u64, inner: &Regs, outer: &mut Regs) {
+    for reg in CALLEE_SAVED {
+        let number = reg.dwarf_number();
+        let rule = cfi.registers.iter().find(|(at, _)| Some(*at) == number).map(|(_, rule)| *rule);
+        let value = match rule {
+            None | Some(Rule::Same) => inner.get(reg),
+            Some(Rule::AtCfa(offset)) => target.read_u64(cfa.wrapping_add_signed(offset)).ok(),
+            Some(Rule::IsCfa(offset)) => Some(cfa.wrapping_add_signed(offset)),
+            Some(Rule::Register(other)) => Reg::from_dwarf(other).and_then(|r| inner.get(r)),
+            Some(Rule::Undefined | Rule::Expression) => None,
+        };
+        if value.is_some() {
+            outer.put(reg, value);
+        }
+    }
+}
+
+/// A frame of a trace, as places of variables are computed for it.
+#[derive(Clone, Copy)]
+pub struct StackFrame<'a> {
+    target: &'a Target,
+    frames: &'a [unwind::Frame],
+    index: usize,
+    /// How many callers have been asked for what a function was called with.
+    asked: u32,
+}
+
+/// Callers asked in a row: each knows from its own what it was given.
+const MAX_ASKED: u32 = 32;
+
+impl fmt::Debug for StackFrame<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StackFrame").field("index", &self.index).finish_non_exhaustive()
+    }
+}
+
+impl<'a> StackFrame<'a> {
+    /// The frame `index` of a trace.
+    pub fn new(target: &'a Target, frames: &'a [unwind::Frame], index: usize) -> Self {
+        StackFrame { target, frames, index, asked: 0 }
+    }
+
+    fn frame(&self) -> Option<&'a unwind::Frame> {
+        self.frames.get(self.index)
+    }
+
+    /// The variables of the function `source`, which is one of this frame's.
+    pub fn locals(&self, types: &Types, source: &SourceFrame) -> Vec<Local> {
+        let Some(frame) = self.frame() else { return Vec::new() };
+        let Some((debug, at)) = self.target.debug_at(frame.lookup_pc()) else { return Vec::new() };
+        debug.dwarf.locals(types, &source.scope, at, self)
+    }
+
+    /// The frame that called this one by a call instruction, and the call's debug information.
+    pub fn caller(&self) -> Option<StackFrame<'a>> {
+        let this = self.frame()?;
+        let next = self.frames.get(self.index + 1)?;
+        let called = !next.interrupted
+            && !matches!(next.found_by, unwind::FoundBy::Scan)
+            && this.stack == next.stack
+            && self.asked < MAX_ASKED;
+        called.then_some(StackFrame { index: self.index + 1, asked: self.asked + 1, ..*self })
+    }
+
+    /// Whether the caller's call is known to be of this very function: it may have called another,
+    /// which ended in a jump to this one.
+    fn called_by(&self, debug: &ImageDebug, return_address: u64) -> bool {
+        let Some(call) = debug.dwarf.call_at(return_address) else { return false };
+        let Some(frame) = self.frame() else { return false };
+        let name = self.target.source_frames(frame.lookup_pc()).pop().and_then(|f| f.function);
+        match (call.function, name) {
+            (Some(called), Some(name)) => called == name,
+            // An indirect call goes wherever the pointer led.
+            (None, _) => true,
+            (Some(_), None) => false,
+        }
+    }
+
+    fn ask_caller<T>(
+        &self,
+        ask: impl FnOnce(&ImageDebug, u64, &StackFrame<'a>) -> Option<T>,
+    ) -> Option<T> {
+        let caller = self.caller()?;
+        let pc = caller.frame()?.pc;
+        let (debug, _) = self.target.debug_at(pc.wrapping_sub(1))?;
+        let at = pc.wrapping_sub(debug.bias);
+        if !self.called_by(&debug, at) {
+            return None;
+        }
+        ask(&debug, at, &caller)
+    }
+}
+
+impl dwarf::Frame for StackFrame<'_> {
+    fn register(&self, number: u16) -> Option<u64> {
+        self.frame()?.regs.get(Reg::from_dwarf(number)?)
+    }
+
+    fn cfa(&self) -> Option<u64> {
+        let frame = self.frame()?;
+        let told = self.target.cfi(frame.lookup_pc()).and_then(|cfi| cfa(&cfi, &frame.regs));
+        told.or_else(|| {
+            let next = self.frames.get(self.index + 1)?;
+            (next.slot.wrapping_add(8) == next.sp).then_some(next.sp)
+        })
+    }
+
+    fn read(&self, address: u64, buf: &mut [u8]) -> bool {
+        self.target.read(address, buf).is_ok()
+    }
+
+    fn bias(&self) -> u64 {
+        let pc = self.frame().map_or(0, unwind::Frame::lookup_pc);
+        self.target.debug_at(pc).map_or(0, |(debug, _)| debug.bias)
+    }
+
+    fn entry_register(&self, number: u16) -> Option<u64> {
+        self.ask_caller(|debug, at, caller| debug.dwarf.call_argument(at, number, caller))
+    }
+
+    fn entry_parameter(&self, argument: u32) -> Option<u64> {
+        self.ask_caller(|debug, at, caller| debug.dwarf.call_parameter(at, argument, caller))
+    }
+}
