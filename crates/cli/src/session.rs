@@ -29,6 +29,8 @@ pub struct Session {
     pub kernel: Option<Arc<Kernel>>,
     /// The `task_struct` that commands look at, once one was set.
     pub task: Option<u64>,
+    /// The frame that was selected: of this task, this number.
+    pub frame: Option<(u64, usize)>,
     /// The kernel's symbols and types by name.
     pub names: Arc<dyn Names>,
     /// Ctrl-C was pressed: the command in progress is to stop soon. Long walks look at it.
@@ -56,6 +58,7 @@ impl Session {
             aliases: Aliases::default(),
             kernel: None,
             task: None,
+            frame: None,
             names: Arc::new(NoNames),
             interrupted: Arc::default(),
             printed: Vec::new(),

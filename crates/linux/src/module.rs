@@ -1,5 +1,7 @@
 //! Loaded modules: `struct module` (include/linux/module.h), their symbols, unwind tables and BTF.
 
+use std::collections::HashMap;
+
 use necropsy_debuginfo::{btf, symbols::Symbols};
 use necropsy_target::{
     Image, Target,
@@ -149,6 +151,50 @@ pub(crate) fn load_images(target: &Target) -> Vec<Image> {
         })
         .collect()
 }
+
+/// A module's sections by name, with the addresses at which they are still loaded: what init
+/// needed is gone.
+///
+/// # Errors
+/// A fault, or the kernel keeps no such table (it was built without KALLSYMS or sysfs).
+pub fn sections(kernel: &Kernel, module: &Module) -> Result<HashMap<String, u64>> {
+    let (target, shapes) = (kernel.target(), kernel.shapes());
+    let table = shapes.module.sect_attrs.read(target, module.address)?;
+    let shape = &shapes.module_sect_attrs;
+    let mut sections = HashMap::new();
+    let mut add = |name: u64, address: u64| -> Result<()> {
+        let name = target.read_cstr(name, MAX_SECTION_NAME)?;
+        if module.ranges.iter().any(|range| range.contains(address)) {
+            sections.insert(name, address);
+        }
+        Ok(())
+    };
+    if let (Some(size), Ok(count)) =
+        (shapes.module_sect_attr.size, shape.nsections.read(target, table))
+    {
+        let first = shape.attrs.address(table)?;
+        for index in 0..count.min(MAX_SECTIONS) {
+            let at = first.wrapping_add(index.wrapping_mul(size));
+            let section = &shapes.module_sect_attr;
+            add(section.name.read(target, at)?, section.address.read(target, at)?)?;
+        }
+        return Ok(sections);
+    }
+    let list = shape.bin_attrs.read(target, table)?;
+    for index in 0..MAX_SECTIONS {
+        let at = target.read_u64(list.wrapping_add(8 * index))?;
+        if at == 0 {
+            break;
+        }
+        let section = &shapes.bin_attribute;
+        add(section.name.read(target, at)?, section.private.read(target, at)?)?;
+    }
+    Ok(sections)
+}
+
+/// Sections of one module that are believed, and bytes of a section's name.
+const MAX_SECTIONS: u64 = 4096;
+const MAX_SECTION_NAME: usize = 256;
 
 fn orc_tables(target: &Target, shapes: &Shapes, module: &Module) -> Option<OrcTables> {
     let shape = &shapes.module;

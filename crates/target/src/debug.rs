@@ -9,13 +9,14 @@ use std::{
 
 use necropsy_debuginfo::{
     TypeId, Types,
-    dwarf::{self, Cfi, Dwarf, Local, Rule, SourceFrame},
+    dwarf::{self, Cfi, Dwarf, Local, Lost, Placed, Rule, SourceFrame},
 };
 
 use crate::{
     Image, Target,
     regs::{Reg, Regs},
     unwind,
+    value::{Place, Value},
 };
 
 /// The debug information of an image.
@@ -159,6 +160,63 @@ pub(crate) fn restore(target: &Target, cfi: &Cfi, cfa: u64, inner: &Regs, outer:
     }
 }
 
+/// An argument or local variable of a frame.
+#[derive(Debug, Clone)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: TypeId,
+    /// It is an argument.
+    pub argument: bool,
+    /// How many blocks of its function it is in.
+    pub depth: usize,
+    /// Its value, or why it cannot be had.
+    pub value: Result<Value, Lost>,
+    /// How the value is known.
+    pub known: Known,
+}
+
+/// How a variable's value is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known {
+    /// Debug information says where it is at this address.
+    Located,
+    /// It is what the caller passed, as debug information tells of the call.
+    Entry,
+    /// It was found by following the code; the text says how.
+    Inferred(String),
+    /// It is not known.
+    Lost,
+}
+
+impl Known {
+    /// The name in JSON.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Known::Located => "located",
+            Known::Entry => "entry",
+            Known::Inferred(_) => "inferred",
+            Known::Lost => "lost",
+        }
+    }
+}
+
+impl Variable {
+    fn of(local: Local) -> Variable {
+        let Local { name, ty, argument, depth, place, .. } = local;
+        let (value, known) = match place {
+            Placed::Memory(address) => (Ok(Value::at(ty, address)), Known::Located),
+            Placed::Bytes { bytes, entry } => {
+                let value = Value { ty, place: Place::Bytes(bytes.into()) };
+                (Ok(value), if entry { Known::Entry } else { Known::Located })
+            }
+            Placed::Lost(lost) => (Err(lost), Known::Lost),
+        };
+        Variable { name, ty, argument, depth, value, known }
+    }
+}
+
 /// A frame of a trace, as places of variables are computed for it.
 #[derive(Clone, Copy)]
 pub struct StackFrame<'a> {
@@ -188,11 +246,12 @@ impl<'a> StackFrame<'a> {
         self.frames.get(self.index)
     }
 
-    /// The variables of the function `source`, which is one of this frame's.
-    pub fn locals(&self, types: &Types, source: &SourceFrame) -> Vec<Local> {
+    /// The arguments and variables of the function `source`, which is one of this frame's.
+    pub fn variables(&self, types: &Types, source: &SourceFrame) -> Vec<Variable> {
         let Some(frame) = self.frame() else { return Vec::new() };
         let Some((debug, at)) = self.target.debug_at(frame.lookup_pc()) else { return Vec::new() };
-        debug.dwarf.locals(types, &source.scope, at, self)
+        let locals = debug.dwarf.locals(types, &source.scope, at, self);
+        locals.into_iter().map(Variable::of).collect()
     }
 
     /// The frame that called this one by a call instruction, and the call's debug information.

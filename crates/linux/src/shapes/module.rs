@@ -24,6 +24,22 @@ shapes! {
         refcnt?o: "refcnt",
         source_list?o: "source_list",
     }
+    /// Where a module's sections are: kernel/module/sysfs.c, before 5.12 kernel/module.c.
+    ModuleSectAttrs = "module_sect_attrs" {
+        nsections?o: "nsections",                           // until 6.13
+        attrs: "attrs",
+        bin_attrs?o: "grp.bin_attrs",                       // ends with NULL
+    }
+    /// A section of a module until 6.13.
+    ModuleSectAttr = "module_sect_attr" {
+        name?o: "battr.attr.name" | "name",                 // 5.8
+        address?o: "address",
+    }
+    /// A section of a module since 6.14 (include/linux/sysfs.h).
+    BinAttribute = "bin_attribute" {
+        name: "attr.name",
+        private: "private",
+    }
     /// One range of a module since 6.4.
     ModuleMemory = "module_memory" {
         base?o: "base",

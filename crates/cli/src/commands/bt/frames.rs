@@ -5,6 +5,7 @@ use std::fmt::Write;
 use necropsy_linux::{Error, Kernel, task::Task};
 use necropsy_target::{
     Regs,
+    format::Style as ValueStyle,
     scope::Scope,
     unwind::{End, FoundBy, Frame, Stack},
 };
@@ -13,6 +14,8 @@ use serde::Serialize;
 use super::{Traced, registers};
 use crate::{
     Outcome,
+    frames::{self, Numbered},
+    locals,
     render::{Faults, Hex, Output},
     tasks::Header,
 };
@@ -38,6 +41,8 @@ pub(super) struct Style {
     pub(super) words: Words,
     pub(super) offsets: Offsets,
     pub(super) lines: bool,
+    /// Arguments and variables, in this style.
+    pub(super) variables: Option<ValueStyle>,
 }
 
 /// One frame in JSON.
@@ -57,6 +62,11 @@ struct FrameRow {
     line: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     registers: Option<registers::Row>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variables: Option<Vec<locals::Row>>,
+    /// Its frame on the stack.
+    #[serde(skip)]
+    physical: usize,
 }
 
 /// A task's trace.
@@ -81,7 +91,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn new(kernel: &Kernel, task: Task<'_>, traced: Traced) -> Row {
+    pub(super) fn new(kernel: &Kernel, task: Task<'_>, traced: Traced, style: &Style) -> Row {
         let mut faults = Faults::default();
         let header = super::header(task, &mut faults);
         let mut row = Row {
@@ -108,8 +118,11 @@ impl Row {
                 return row;
             }
         };
-        row.frames =
-            trace.frames.iter().enumerate().map(|(i, f)| frame_row(kernel, i, f)).collect();
+        row.frames = frames::numbered(kernel, &trace.frames)
+            .iter()
+            .enumerate()
+            .filter_map(|(index, at)| frame_row(kernel, index, at, &trace.frames, style))
+            .collect();
         row.user_registers = trace.user.map(|(_, regs)| registers::Row(regs));
         row.complete = trace.end == End::Complete;
         row.ended = match trace.end {
@@ -152,9 +165,10 @@ impl Row {
     fn write(&self, kernel: &Kernel, style: &Style, line: &mut dyn Write) -> std::fmt::Result {
         writeln!(line, "{}", self.header)?;
         let mut previous: Option<&Frame> = None;
-        for (frame, row) in self.found.iter().zip(&self.frames) {
-            if frame.saved_regs {
-                write_exception(line, row, frame)?;
+        for (row, frame) in self.frames.iter().filter_map(|r| Some((r, self.found.get(r.physical)?))) {
+            let first = previous.is_none_or(|before| !std::ptr::eq(before, frame));
+            if frame.saved_regs && first {
+                write_exception(line, kernel, frame)?;
             }
             if let Some(before) = previous
                 && before.stack != frame.stack
@@ -177,12 +191,20 @@ impl Row {
                 }
             }
             write!(line, " at {:016x}", frame.pc)?;
-            match &row.module {
-                Some(module) => writeln!(line, " [{module}]")?,
-                None => writeln!(line)?,
+            if let Some(module) = &row.module {
+                write!(line, " [{module}]")?;
             }
-            if style.words != Words::None {
-                let next = self.found.get(row.index + 1).map(|f| f.slot);
+            writeln!(line, "{}", if row.inlined { " (inlined)" } else { "" })?;
+            if style.lines
+                && let (Some(file), Some(number)) = (&row.file, row.line)
+            {
+                writeln!(line, "    {file}: {number}")?;
+            }
+            for variable in row.variables.iter().flatten() {
+                variable.write(line)?;
+            }
+            if style.words != Words::None && !row.inlined {
+                let next = self.found.get(row.physical + 1).map(|f| f.slot);
                 self.write_words(kernel, style, frame, next, line)?;
             }
             previous = Some(frame);
@@ -248,11 +270,29 @@ fn name_word(kernel: &Kernel, words: Words, word: u64) -> String {
     }
 }
 
-fn frame_row(kernel: &Kernel, index: usize, frame: &Frame) -> FrameRow {
+fn frame_row(
+    kernel: &Kernel,
+    index: usize,
+    at: &Numbered,
+    frames: &[Frame],
+    style: &Style,
+) -> Option<FrameRow> {
+    let frame = frames.get(at.physical)?;
     let located = kernel.target().locate(frame.lookup_pc());
-    FrameRow {
+    let source = at.source.as_ref();
+    let function = match source {
+        Some(source) if at.inlined => source.function.clone(),
+        _ => located.map(|l| l.symbol.name.to_owned()),
+    };
+    let variables = style.variables.as_ref().zip(source).map(|(values, source)| {
+        let found = locals::variables(kernel, frames, at.physical, source);
+        locals::rows(kernel, &found, values)
+    });
+    Some(FrameRow {
         index,
-        kind: if frame.saved_regs {
+        kind: if at.inlined {
+            "inlined"
+        } else if frame.saved_regs {
             "exception"
         } else if frame.interrupted {
             "interrupted"
@@ -262,23 +302,27 @@ fn frame_row(kernel: &Kernel, index: usize, frame: &Frame) -> FrameRow {
         stack: frame.stack.map(|s| s.name()),
         sp: Hex(frame.slot),
         pc: Hex(frame.pc),
-        function: located.map(|l| l.symbol.name.to_owned()),
-        offset: located.map(|l| frame.pc.wrapping_sub(l.symbol.address)),
+        function,
+        // There is nothing that an inlined function would begin at.
+        offset: located.filter(|_| !at.inlined).map(|l| frame.pc.wrapping_sub(l.symbol.address)),
         module: located.and_then(|l| l.module().map(str::to_owned)),
-        inlined: false,
+        inlined: at.inlined,
         found_by: frame.found_by.name(),
-        file: None,
-        line: None,
-        registers: frame.saved_regs.then_some(registers::Row(frame.regs)),
-    }
+        file: source.and_then(|source| source.file.clone()),
+        line: source.and_then(|source| source.line),
+        registers: (frame.saved_regs && !at.inlined).then_some(registers::Row(frame.regs)),
+        variables,
+        physical: at.physical,
+    })
 }
 
-fn write_exception(line: &mut dyn Write, row: &FrameRow, frame: &Frame) -> std::fmt::Result {
-    match (&row.function, row.offset) {
-        (Some(function), Some(offset)) => {
-            writeln!(line, "    [exception RIP: {function}+{offset}]")?;
+fn write_exception(line: &mut dyn Write, kernel: &Kernel, frame: &Frame) -> std::fmt::Result {
+    match kernel.target().locate(frame.lookup_pc()) {
+        Some(located) => {
+            let offset = frame.pc.wrapping_sub(located.symbol.address);
+            writeln!(line, "    [exception RIP: {}+{offset}]", located.symbol.name)?;
         }
-        _ => writeln!(line, "    [exception RIP: unknown or invalid address]")?,
+        None => writeln!(line, "    [exception RIP: unknown or invalid address]")?,
     }
     registers::write(line, &frame.regs)
 }

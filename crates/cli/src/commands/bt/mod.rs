@@ -15,13 +15,14 @@ use crate::{
     render::{Faults, Output},
     session::Session,
     tasks::{self, Header},
+    values,
 };
 
 pub(crate) static COMMAND: Command = Command {
     names: &["bt"],
     summary: "kernel stack backtrace",
-    synopsis: "[-a | -c cpus | -p | -g] [-n idle] [-f | -F | -FF] [-l] [-s [-x | -d]] [task] ...\n\
-               [-r | -t | -T | -e | -E | -v] [-R text] [task] ...\n[-S sp] [-I ip] [-o | -O] [task]",
+    synopsis: "[-a | -c cpus | -p | -g] [-n idle] [-f | -F | -FF] [-l] [-v] [-s [-x | -d]] [task] ...\n\
+               [-r | -t | -T | -e | -E | --overflow] [-R text] [task] ...\n[-S sp] [-I ip] [-o | -O] [task]",
     options: &[
         Opt { flag: "-a", value: None, help: "the tasks that run on each CPU" },
         Opt { flag: "-c", value: Some("cpus"), help: "the tasks that run on these CPUs: 1,3-5" },
@@ -40,7 +41,12 @@ pub(crate) static COMMAND: Command = Command {
         Opt { flag: "-T", value: None, help: "every text address of the stack" },
         Opt { flag: "-e", value: None, help: "search the stack for exception frames" },
         Opt { flag: "-E", value: None, help: "search the CPUs' IRQ and exception stacks for them" },
-        Opt { flag: "-v", value: None, help: "check every task's stack for overflow" },
+        Opt {
+            flag: "-v",
+            value: None,
+            help: "the arguments and variables of each frame (needs debug info; without it: as --overflow)",
+        },
+        Opt { flag: "--overflow", value: None, help: "check every task's stack for overflow" },
         Opt {
             flag: "-R",
             value: Some("text"),
@@ -64,7 +70,13 @@ a line names the one it leaves. The last block are the registers of user space.
 
 Frames come from the kernel's own unwind tables (ORC). Where these say nothing, the trace goes on
 by the frame pointer, or by searching the stack: such a frame is marked with \"?\", because it may
-be a leftover. When a trace ends early, a line says why.",
+be a leftover. When a trace ends early, a line says why.
+
+With debug information, a function that the compiler put into its caller is a frame of its own,
+marked (inlined), and -l and -v work. A variable's value is where debug information says; failing
+that, what the caller passed, and failing that, what following the code yields: the line says so.
+crash's -v, the check for stack overflow, is --overflow here; without debug information -v is it,
+too.",
     examples: &[
         Example { about: "The task that panicked.", line: "bt -p", output: "" },
         Example { about: "What every CPU was doing.", line: "bt -a", output: "" },
@@ -76,7 +88,10 @@ be a leftover. When a trace ends early, a line says why.",
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let kernel = session.kernel()?;
     let kernel = &*kernel;
-    if parsed.has("-v") {
+    // Looked for before traces are made by many threads at once.
+    let debug = kernel.target().debug(kernel.target().kernel()).is_some();
+    // crash's meaning where there is nothing to show variables with.
+    if parsed.has("--overflow") || parsed.has("-v") && !debug {
         return raw::check_overflow(kernel, out);
     }
     if parsed.has("-E") {
@@ -100,6 +115,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
             (true, false) => frames::Offsets::Decimal,
         },
         lines: parsed.has("-l"),
+        variables: parsed.has("-v").then(|| values::style(session, parsed)).transpose()?,
     };
     if let Some(flag) = parsed.one_of(&["-r", "-t", "-T", "-e"])? {
         for (index, task) in tasks.iter().enumerate() {
@@ -114,7 +130,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         out.check_interrupt()?;
         let rows: Vec<frames::Row> = batch
             .par_iter()
-            .map(|task| frames::Row::new(kernel, *task, trace(*task, forced)))
+            .map(|task| frames::Row::new(kernel, *task, trace(*task, forced), &style))
             .collect();
         for row in &rows {
             if reference.is_some_and(|text| !row.mentions(kernel, text)) {
@@ -127,9 +143,10 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         }
     }
     // The trace is worth having without what only debug information tells.
-    if style.lines {
+    if style.lines && !debug {
         return Err(CommandError::Missing(
-            "bt -l: no debug information with line numbers is loaded".into(),
+            "bt -l: no debug information of this kernel was found; give its vmlinux with --symbols"
+                .into(),
         ));
     }
     Ok(())

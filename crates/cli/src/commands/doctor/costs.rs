@@ -2,6 +2,7 @@
 
 /// Structures, by tag, and the commands that read them.
 const COSTS: &[(&str, &[&str])] = &[
+    ("bin_attribute", &["mod"]),
     ("btf", &["struct", "p", "whatis"]),
     ("btf_module", &["struct", "p", "whatis"]),
     ("cfs_rq", &["runq"]),
@@ -27,6 +28,8 @@ const COSTS: &[(&str, &[&str])] = &[
     ("module", &["mod", "sym", "dis", "bt"]),
     ("module_layout", &["mod", "sym", "dis", "bt"]),
     ("module_memory", &["mod", "sym", "dis", "bt"]),
+    ("module_sect_attr", &["mod"]),
+    ("module_sect_attrs", &["mod"]),
     ("page", &["bt", "rd"]),
     ("pcpu_hot", &["ps", "bt"]),
     ("percpu_counter", &["ps"]),

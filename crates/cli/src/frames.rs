@@ -1,0 +1,92 @@
+//! The frames of a trace by number, inlined functions among them, and the one that was selected.
+
+use necropsy_debuginfo::dwarf::SourceFrame;
+use necropsy_linux::{Kernel, task::Task};
+use necropsy_target::{debug::Variable, unwind::Frame};
+
+use crate::{CommandError, locals, session::Session};
+
+/// A function of a trace: one that has a frame on the stack, or one that is inlined in it.
+#[derive(Debug, Clone)]
+pub(crate) struct Numbered {
+    /// Its frame, by its number among those on the stack.
+    pub(crate) physical: usize,
+    /// What debug information says of it.
+    pub(crate) source: Option<SourceFrame>,
+    /// It has no frame of its own.
+    pub(crate) inlined: bool,
+}
+
+/// The functions of a trace, innermost first: their numbers are the indexes.
+pub(crate) fn numbered(kernel: &Kernel, frames: &[Frame]) -> Vec<Numbered> {
+    let mut all = Vec::with_capacity(frames.len());
+    for (physical, frame) in frames.iter().enumerate() {
+        let sources = kernel.target().source_frames(frame.lookup_pc());
+        if sources.is_empty() {
+            all.push(Numbered { physical, source: None, inlined: false });
+        }
+        for source in sources {
+            let inlined = source.inlined;
+            all.push(Numbered { physical, source: Some(source), inlined });
+        }
+    }
+    all
+}
+
+/// A frame of the task that commands look at.
+pub(crate) struct Selected {
+    /// The frames on the stack.
+    pub(crate) frames: Vec<Frame>,
+    /// Its number.
+    pub(crate) number: usize,
+    /// Which it is.
+    pub(crate) at: Numbered,
+}
+
+impl Selected {
+    /// The frame on the stack.
+    pub(crate) fn frame(&self) -> Option<&Frame> {
+        self.frames.get(self.at.physical)
+    }
+
+    /// Its arguments and variables.
+    pub(crate) fn variables(&self, kernel: &Kernel) -> Vec<Variable> {
+        match &self.at.source {
+            Some(source) => locals::variables(kernel, &self.frames, self.at.physical, source),
+            None => Vec::new(),
+        }
+    }
+}
+
+/// Frame `number` of a task.
+pub(crate) fn select(
+    kernel: &Kernel,
+    task: Task<'_>,
+    number: usize,
+) -> Result<Selected, CommandError> {
+    let frames = task.trace()?.frames;
+    let mut all = numbered(kernel, &frames);
+    if number >= all.len() {
+        return Err(CommandError::failed(match all.len() {
+            0 => "this task has no frames".to_owned(),
+            count => format!("{number}: the frames are numbered from 0 to {}", count - 1),
+        }));
+    }
+    let at = all.swap_remove(number);
+    Ok(Selected { frames, number, at })
+}
+
+impl Session {
+    /// The frame that was selected with `frame`; without one the innermost.
+    ///
+    /// # Errors
+    /// The task has no such frame.
+    pub(crate) fn selected_frame(&self, kernel: &Kernel) -> Result<Selected, CommandError> {
+        let task = self.context(kernel)?;
+        let number = match self.frame {
+            Some((of, number)) if of == task.address => number,
+            _ => 0,
+        };
+        select(kernel, task, number)
+    }
+}

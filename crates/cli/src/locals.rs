@@ -1,0 +1,94 @@
+//! Arguments and local variables of a frame as rows.
+
+use std::fmt::Write;
+
+use necropsy_linux::Kernel;
+use necropsy_target::{
+    debug::{Known, StackFrame, Variable},
+    format::{self, Style, render},
+    scope::Scope,
+    unwind::Frame,
+    value::Value,
+};
+use necropsy_debuginfo::dwarf::SourceFrame;
+use serde::Serialize;
+
+use crate::{
+    memory::Memory,
+    render::Hex,
+    values::{self, Json, View},
+};
+
+/// A variable.
+#[derive(Debug, Serialize)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    r#type: String,
+    argument: bool,
+    /// `null` when it is lost.
+    pub(crate) value: Option<Json>,
+    /// Where it lies, if it does in memory.
+    address: Option<Hex>,
+    /// `located`, `entry`, `inferred` or `lost`.
+    known: &'static str,
+    /// How it was inferred, or why it is lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
+    #[serde(skip)]
+    text: String,
+}
+
+impl Row {
+    fn new(view: &View<'_>, variable: &Variable, style: &Style) -> Row {
+        let (value, text) = match &variable.value {
+            Ok(value) => {
+                let rendered = render(view, value, style);
+                (Some(values::json(&rendered)), format::print(view, value, style))
+            }
+            Err(lost) => (None, format!("({lost})")),
+        };
+        let why = match (&variable.known, &variable.value) {
+            (Known::Inferred(how), _) => Some(how.clone()),
+            (_, Err(lost)) => Some(lost.to_string()),
+            _ => None,
+        };
+        Row {
+            name: variable.name.clone(),
+            r#type: format::type_name(view.types(), variable.ty),
+            argument: variable.argument,
+            address: variable.value.as_ref().ok().and_then(Value::address).map(Hex),
+            value,
+            known: variable.known.name(),
+            why,
+            text,
+        }
+    }
+
+    /// `    name = value`, and how it is known if not by its place.
+    pub(crate) fn write(&self, line: &mut dyn Write) -> std::fmt::Result {
+        // Lines of a structure stand below its first.
+        write!(line, "    {} = {}", self.name, self.text.replace('\n', "\n    "))?;
+        match (self.known, &self.why) {
+            ("entry", _) => writeln!(line, "  [as passed by the caller]"),
+            ("inferred", Some(how)) => writeln!(line, "  [inferred: {how}]"),
+            _ => writeln!(line),
+        }
+    }
+}
+
+/// The variables of one function of a frame: `source` is one of the frame's.
+pub(crate) fn variables(
+    kernel: &Kernel,
+    frames: &[Frame],
+    index: usize,
+    source: &SourceFrame,
+) -> Vec<Variable> {
+    StackFrame::new(kernel.target(), frames, index).variables(kernel.types(), source)
+}
+
+/// Rows of variables, arguments first.
+pub(crate) fn rows(kernel: &Kernel, variables: &[Variable], style: &Style) -> Vec<Row> {
+    let view = View::new(kernel, Memory::of_kernel(kernel));
+    let (arguments, others): (Vec<_>, Vec<_>) = variables.iter().partition(|v| v.argument);
+    arguments.into_iter().chain(others).map(|v| Row::new(&view, v, style)).collect()
+}
