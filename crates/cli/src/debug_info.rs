@@ -57,3 +57,22 @@ fn bias(target: &Target, dwarf: &Dwarf) -> Option<u64> {
     let linked = dwarf.file().symbols().by_name("_stext")?.address;
     Some(target.address_of("_stext")?.wrapping_sub(linked))
 }
+
+/// Tells a kernel how its debug information is found. (TEMPORARY)
+pub(crate) fn attach(kernel: &Arc<Kernel>, dir: Option<PathBuf>) {
+    let Some(dir) = dir else { return };
+    kernel.target().set_debug_loader(Box::new(move |target, image| {
+        if image.name == VMLINUX {
+            let path = dir.join("vmlinux");
+            let dwarf = open(Map::open(&path).ok()?, None).ok()?;
+            let bias = bias(target, &dwarf)?;
+            Some(ImageDebug { dwarf, bias, path, how: "given" })
+        } else {
+            let path = dir.join(format!("{}.ko", image.name));
+            let map = Map::open(&path).ok()?;
+            let placement = module::placement(target, &image.name).ok()?;
+            let dwarf = open(map, Some(&|name| placement.sections.get(name).copied())).ok()?;
+            Some(ImageDebug { dwarf, bias: 0, path, how: "given" })
+        }
+    }));
+}

@@ -11,6 +11,7 @@ pub mod commands;
 mod context;
 pub mod convert;
 pub mod crash_args;
+mod debug_info;
 mod error;
 mod fields;
 mod frames;

@@ -75,7 +75,9 @@ impl Request {
     pub fn open(&self) -> Result<Arc<Kernel>, OpenError> {
         let overrides = Overrides { phys_base: self.phys_base, kaslr: self.kaslr };
         let target = Target::open(self.open_dump()?, &overrides);
-        Ok(Arc::new(Kernel::new(target)))
+        let kernel = Arc::new(Kernel::new(target));
+        crate::debug_info::attach(&kernel, std::env::var_os("NECROPSY_DBG").map(PathBuf::from));
+        Ok(kernel)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The Linux kernel as objects.
 #![forbid(unsafe_code)]
 
+pub mod build_id;
 pub mod config;
 pub mod error;
 pub mod hlist;

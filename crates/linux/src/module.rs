@@ -152,13 +152,40 @@ pub(crate) fn load_images(target: &Target) -> Vec<Image> {
         .collect()
 }
 
+/// What debug information of a module is told by, and placed with.
+#[derive(Debug, Clone, Default)]
+pub struct Placement {
+    /// Its sections by name, with the addresses at which they are loaded.
+    pub sections: HashMap<String, u64>,
+    /// Its build ID.
+    pub build_id: Option<Vec<u8>>,
+}
+
+/// Where the sections of the module called `name` are.
+///
+/// # Errors
+/// There is no such module, or its table of sections cannot be read.
+pub fn placement(target: &Target, name: &str) -> Result<Placement> {
+    let shapes = Shapes::resolve(target.types());
+    let (modules, error) = modules_of(target, &shapes);
+    let Some(module) = modules.iter().find(|module| module.name == name) else {
+        return Err(error.unwrap_or_else(|| Error::Missing { what: format!("module {name}") }));
+    };
+    let sections = sections(target, &shapes, module)?;
+    let noted = sections.get(".note.gnu.build-id").and_then(|&at| crate::build_id::at(target, at));
+    let build_id = noted.or_else(|| {
+        let kept = module.build_id.as_deref()?;
+        (0..kept.len() / 2).map(|at| u8::from_str_radix(kept.get(2 * at..2 * at + 2)?, 16).ok()).collect()
+    });
+    Ok(Placement { sections, build_id })
+}
+
 /// A module's sections by name, with the addresses at which they are still loaded: what init
 /// needed is gone.
 ///
 /// # Errors
 /// A fault, or the kernel keeps no such table (it was built without KALLSYMS or sysfs).
-pub fn sections(kernel: &Kernel, module: &Module) -> Result<HashMap<String, u64>> {
-    let (target, shapes) = (kernel.target(), kernel.shapes());
+fn sections(target: &Target, shapes: &Shapes, module: &Module) -> Result<HashMap<String, u64>> {
     let table = shapes.module.sect_attrs.read(target, module.address)?;
     let shape = &shapes.module_sect_attrs;
     let mut sections = HashMap::new();

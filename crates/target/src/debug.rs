@@ -9,7 +9,9 @@ use std::{
 
 use necropsy_debuginfo::{
     TypeId, Types,
-    dwarf::{self, Cfi, Dwarf, Local, Lost, Placed, Rule, SourceFrame},
+    dwarf::{
+        self, Callee, Cfi, Dwarf, Frame as _, Local, Lost, Placed, Rule, SourceFrame, TailCall,
+    },
 };
 
 use crate::{
@@ -254,8 +256,8 @@ impl<'a> StackFrame<'a> {
         locals.into_iter().map(Variable::of).collect()
     }
 
-    /// The frame that called this one by a call instruction, and the call's debug information.
-    pub fn caller(&self) -> Option<StackFrame<'a>> {
+    /// The frame that this one returns to, if that made a call.
+    fn caller(&self) -> Option<StackFrame<'a>> {
         let this = self.frame()?;
         let next = self.frames.get(self.index + 1)?;
         let called = !next.interrupted
@@ -265,32 +267,116 @@ impl<'a> StackFrame<'a> {
         called.then_some(StackFrame { index: self.index + 1, asked: self.asked + 1, ..*self })
     }
 
-    /// Whether the caller's call is known to be of this very function: it may have called another,
-    /// which ended in a jump to this one.
-    fn called_by(&self, debug: &ImageDebug, return_address: u64) -> bool {
-        let Some(call) = debug.dwarf.call_at(return_address) else { return false };
-        let Some(frame) = self.frame() else { return false };
-        let name = self.target.source_frames(frame.lookup_pc()).pop().and_then(|f| f.function);
-        match (call.function, name) {
-            (Some(called), Some(name)) => called == name,
-            // An indirect call goes wherever the pointer led.
-            (None, _) => true,
-            (Some(_), None) => false,
-        }
+    /// The function of this frame, which is not inlined.
+    fn function(&self) -> Option<String> {
+        self.target.source_frames(self.frame()?.lookup_pc()).pop()?.function
     }
 
-    fn ask_caller<T>(
-        &self,
-        ask: impl FnOnce(&ImageDebug, u64, &StackFrame<'a>) -> Option<T>,
-    ) -> Option<T> {
+    /// How this frame's function was entered: by the call that it returns to, or by a jump from
+    /// the function which that call called. `None` when nobody knows.
+    pub fn entered(&self) -> Option<Entered<'a>> {
         let caller = self.caller()?;
         let pc = caller.frame()?.pc;
         let (debug, _) = self.target.debug_at(pc.wrapping_sub(1))?;
         let at = pc.wrapping_sub(debug.bias);
-        if !self.called_by(&debug, at) {
-            return None;
+        let name = self.function()?;
+        let start = match debug.dwarf.callee(at, &caller)? {
+            Callee::Named(called) if called == name => {
+                return Some(Entered { caller, debug, at, jump: None });
+            }
+            Callee::Named(called) => self.target.symbol(&called)?.address,
+            Callee::At(address) => address,
+            Callee::Unknown => return None,
+        };
+        let (other, inside) = self.target.debug_at(start)?;
+        if other.dwarf.frames_at(inside).pop()?.function? == name {
+            return Some(Entered { caller, debug, at, jump: None });
         }
-        ask(&debug, at, &caller)
+        let jumps = other.dwarf.tail_calls(inside, &name);
+        let [jump] = jumps.as_slice() else { return None };
+        Some(Entered { caller, debug, at, jump: Some((other, *jump)) })
+    }
+}
+
+/// How a function was entered.
+#[derive(Debug, Clone)]
+pub struct Entered<'a> {
+    /// The frame that it returns to.
+    caller: StackFrame<'a>,
+    /// The debug information of that frame.
+    debug: Arc<ImageDebug>,
+    /// The return address in its file.
+    at: u64,
+    /// The jump of the function that was called.
+    jump: Option<(Arc<ImageDebug>, TailCall)>,
+}
+
+impl Entered<'_> {
+    /// Where a function jumped to this one in place of calling it: the address behind the jump.
+    pub fn jump(&self) -> Option<u64> {
+        self.jump.as_ref().map(|(debug, jump)| jump.address.wrapping_add(debug.bias))
+    }
+
+    /// The arguments and variables of the function that jumped.
+    pub fn variables(&self, types: &Types, source: &SourceFrame) -> Vec<Variable> {
+        let Some((debug, jump)) = &self.jump else { return Vec::new() };
+        let gone = Gone { entered: self, bias: debug.bias };
+        let at = jump.address.wrapping_sub(1);
+        let locals = debug.dwarf.locals(types, &source.scope, at, &gone);
+        locals.into_iter().map(Variable::of).collect()
+    }
+
+    fn register(&self, number: u16) -> Option<u64> {
+        match &self.jump {
+            None => self.debug.dwarf.call_argument(self.at, number, &self.caller),
+            Some((debug, jump)) => {
+                debug.dwarf.tail_argument(jump, number, &Gone { entered: self, bias: debug.bias })
+            }
+        }
+    }
+
+    fn parameter(&self, argument: u32) -> Option<u64> {
+        match &self.jump {
+            None => self.debug.dwarf.call_parameter(self.at, argument, &self.caller),
+            Some(_) => None,
+        }
+    }
+}
+
+/// The frame of a function that jumped to another: it is no more on the stack. What it gave back
+/// before it jumped is its caller's, and its caller knows what it was called with.
+struct Gone<'e, 'a> {
+    entered: &'e Entered<'a>,
+    bias: u64,
+}
+
+impl dwarf::Frame for Gone<'_, '_> {
+    fn register(&self, number: u16) -> Option<u64> {
+        let reg = Reg::from_dwarf(number)?;
+        let saved = CALLEE_SAVED.contains(&reg);
+        saved.then(|| dwarf::Frame::register(&self.entered.caller, number)).flatten()
+    }
+
+    fn cfa(&self) -> Option<u64> {
+        self.entered.caller.frame().map(|frame| frame.sp)
+    }
+
+    fn read(&self, address: u64, buf: &mut [u8]) -> bool {
+        self.entered.caller.read(address, buf)
+    }
+
+    fn bias(&self) -> u64 {
+        self.bias
+    }
+
+    fn entry_register(&self, number: u16) -> Option<u64> {
+        let Entered { debug, at, caller, .. } = self.entered;
+        debug.dwarf.call_argument(*at, number, caller)
+    }
+
+    fn entry_parameter(&self, argument: u32) -> Option<u64> {
+        let Entered { debug, at, caller, .. } = self.entered;
+        debug.dwarf.call_parameter(*at, argument, caller)
     }
 }
 
@@ -318,10 +404,10 @@ impl dwarf::Frame for StackFrame<'_> {
     }
 
     fn entry_register(&self, number: u16) -> Option<u64> {
-        self.ask_caller(|debug, at, caller| debug.dwarf.call_argument(at, number, caller))
+        self.entered()?.register(number)
     }
 
     fn entry_parameter(&self, argument: u32) -> Option<u64> {
-        self.ask_caller(|debug, at, caller| debug.dwarf.call_parameter(at, argument, caller))
+        self.entered()?.parameter(argument)
     }
 }

@@ -25,7 +25,9 @@ pub use file::{DebugFile, FileBytes, FileData};
 pub use index::IndexBytes;
 pub use source::{Scope, SourceFrame, tidy};
 pub use types::Variable;
-pub use variables::{Call, Frame, Local, Lost, Placed, register_name, register_number};
+pub use variables::{
+    Callee, Frame, Local, Lost, Placed, TailCall, register_name, register_number,
+};
 
 use file::Slice;
 use index::Index;

@@ -123,16 +123,31 @@ const MAX_NESTED: u32 = 16;
 const MAX_BYTES: u64 = 1 << 16;
 /// Variables listed of one function.
 const MAX_LOCALS: usize = 4096;
+/// Entries of one function that are looked through.
+const MAX_ENTRIES: usize = 1 << 18;
 /// Entries of one list of places.
 const MAX_PLACES: usize = 1 << 14;
 
-/// What a call tells of its arguments.
+/// Where a call leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
-    /// The function that is called, if the call names it.
-    pub function: Option<String>,
-    /// It is the last thing that its function does: the called one returns to the caller of that.
-    pub tail: bool,
+pub enum Callee {
+    /// To the function of this name.
+    Named(String),
+    /// To this address of the running kernel, which a pointer told.
+    At(u64),
+    /// Wherever a pointer led that is lost.
+    Unknown,
+}
+
+/// A jump to another function in place of a call and a return.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TailCall {
+    /// Address of the file behind the jump.
+    pub address: u64,
+    /// The call's entry in `.debug_info`.
+    site: u32,
+    /// The function's that jumps.
+    function: u32,
 }
 
 impl Dwarf {
@@ -148,18 +163,47 @@ impl Dwarf {
         self.with(|inner| inner.locals(types, scope, address, frame)).unwrap_or_default()
     }
 
-    /// The call that returns to an address of the file.
-    pub fn call_at(&self, address: u64) -> Option<Call> {
+    /// Where the call leads that returns to `address`, as its frame tells.
+    pub fn callee(&self, address: u64, caller: &dyn Frame) -> Option<Callee> {
         self.with(|inner| {
             let (unit, site) = inner.call_site(address)?;
-            let origin = site
-                .attr_value(dw::DW_AT_call_origin)
-                .or_else(|| site.attr_value(dw::DW_AT_abstract_origin));
-            let function = origin
-                .and_then(|origin| inner.reference(unit, &origin))
-                .and_then(|die| inner.name(die));
-            let tail = site.attr_value(dw::DW_AT_call_tail_call).is_some();
-            Some(Call { function, tail })
+            if let Some(name) = inner.callee_name(unit, &site) {
+                return Some(Callee::Named(name));
+            }
+            let value = site
+                .attr_value(dw::DW_AT_call_target)
+                .or_else(|| site.attr_value(dw::DW_AT_GNU_call_site_target))
+                .and_then(|value| value.exprloc_value());
+            let inside = address.checked_sub(1)?;
+            let function = inner.index.function_at(inside)?;
+            let at = Evaluation { inner, unit, function, address: inside, frame: caller, depth: 0 };
+            Some(value.and_then(|value| at.number(value).ok()).map_or(Callee::Unknown, Callee::At))
+        })
+    }
+
+    /// The jumps in the function at `address` that stand for calls of the function `callee`.
+    pub fn tail_calls(&self, address: u64, callee: &str) -> Vec<TailCall> {
+        self.with(|inner| inner.tail_calls(address, callee)).unwrap_or_default()
+    }
+
+    /// As [`Dwarf::call_argument`], for such a jump. `frame` is the one of the function that jumps:
+    /// all that is left of it is what it was called with.
+    pub fn tail_argument(&self, call: &TailCall, register: u16, frame: &dyn Frame) -> Option<u64> {
+        self.with(|inner| {
+            let (unit, at) = inner.place(call.site)?;
+            let site = unit.unit.entry(at).ok()?;
+            let evaluation = Evaluation {
+                inner,
+                unit,
+                function: call.function,
+                address: call.address.checked_sub(1)?,
+                frame,
+                depth: 0,
+            };
+            inner.argument_of(unit, &site, &evaluation, &|unit, parameter| {
+                let place = parameter.attr_value(dw::DW_AT_location);
+                place.and_then(|place| register_of(unit, &place)) == Some(register)
+            })
         })
     }
 
@@ -250,6 +294,20 @@ impl<'a> Inner<'a> {
         wanted: &dyn Fn(&Unit<'a>, &Die<'a>) -> bool,
     ) -> Option<u64> {
         let (unit, site) = self.call_site(address)?;
+        let inside = address.checked_sub(1)?;
+        let function = self.index.function_at(inside)?;
+        let evaluation =
+            Evaluation { inner: self, unit, function, address: inside, frame: caller, depth: 0 };
+        self.argument_of(unit, &site, &evaluation, wanted)
+    }
+
+    fn argument_of(
+        &self,
+        unit: &Unit<'a>,
+        site: &Die<'a>,
+        evaluation: &Evaluation<'_, 'a>,
+        wanted: &dyn Fn(&Unit<'a>, &Die<'a>) -> bool,
+    ) -> Option<u64> {
         let mut value = None;
         self.children(unit, site.offset(), &mut |child| {
             let parameter = matches!(
@@ -265,11 +323,62 @@ impl<'a> Inner<'a> {
                 .and_then(|value| value.exprloc_value());
             false
         });
-        let inside = address.checked_sub(1)?;
-        let function = self.index.function_at(inside)?;
-        let evaluation =
-            Evaluation { inner: self, unit, function, address: inside, frame: caller, depth: 0 };
         evaluation.number(value?).ok()
+    }
+
+    /// The name of the function that a call names.
+    fn callee_name(&self, unit: &Unit<'a>, site: &Die<'a>) -> Option<String> {
+        let origin = site
+            .attr_value(dw::DW_AT_call_origin)
+            .or_else(|| site.attr_value(dw::DW_AT_abstract_origin))?;
+        self.name(self.reference(unit, &origin)?)
+    }
+
+    /// Where the code of a call ends.
+    fn call_address(&self, unit: &Unit<'a>, site: &Die<'a>) -> Option<u64> {
+        let value = match site.tag() {
+            dw::DW_TAG_call_site => site
+                .attr_value(dw::DW_AT_call_return_pc)
+                .or_else(|| site.attr_value(dw::DW_AT_low_pc))?,
+            dw::DW_TAG_GNU_call_site => site.attr_value(dw::DW_AT_low_pc)?,
+            _ => return None,
+        };
+        self.dwarf.attr_address(&unit.unit, value).ok()?
+    }
+
+    fn tail_calls(&self, address: u64, callee: &str) -> Option<Vec<TailCall>> {
+        let function = self.index.function_at(address)?;
+        let unit = self.unit(function)?;
+        let mut found = Vec::new();
+        let mut entries = unit.unit.entries_at_offset(unit.local(function)?).ok()?;
+        // The function itself, then all that is in it.
+        let mut depth = 0isize;
+        for _ in 0..MAX_ENTRIES {
+            if !entries.next_entry().ok()? {
+                break;
+            }
+            let Some(entry) = entries.current() else {
+                depth -= 1;
+                if depth <= 0 {
+                    break;
+                }
+                continue;
+            };
+            let tail = entry.attr_value(dw::DW_AT_call_tail_call).is_some()
+                || entry.attr_value(dw::DW_AT_GNU_tail_call).is_some();
+            if tail
+                && self.callee_name(unit, entry).as_deref() == Some(callee)
+                && let (Some(address), Some(site)) =
+                    (self.call_address(unit, entry), unit.global(entry.offset()))
+            {
+                found.push(TailCall { address, site, function });
+            }
+            depth += isize::from(entry.has_children());
+            if depth == 0 {
+                break;
+            }
+        }
+        Some(found)
     }
 
     /// The call that returns to an address, and its unit.
@@ -282,15 +391,7 @@ impl<'a> Inner<'a> {
         for die in scopes.iter().rev().flat_map(|scope| scope.dies.iter().rev()) {
             let mut found = None;
             self.children(unit, unit.local(*die)?, &mut |child| {
-                let at = match child.tag() {
-                    dw::DW_TAG_call_site => child
-                        .attr_value(dw::DW_AT_call_return_pc)
-                        .or_else(|| child.attr_value(dw::DW_AT_low_pc)),
-                    dw::DW_TAG_GNU_call_site => child.attr_value(dw::DW_AT_low_pc),
-                    _ => None,
-                };
-                let at = at.and_then(|at| self.dwarf.attr_address(&unit.unit, at).ok()?);
-                if at == Some(address) {
+                if self.call_address(unit, child) == Some(address) {
                     found = Some(child.clone());
                 }
                 found.is_none()
