@@ -34,6 +34,7 @@ pub mod render;
 mod run;
 pub mod session;
 pub mod settings;
+mod source;
 pub mod tasks;
 pub mod values;
 pub mod variables;

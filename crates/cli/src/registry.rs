@@ -18,6 +18,8 @@ pub static COMMANDS: &[&Command] = &[
     &commands::ps::COMMAND,
     &commands::foreach::COMMAND,
     &commands::bt::COMMAND,
+    &commands::frame::COMMAND,
+    &commands::frame::LOCALS,
     &commands::sym::COMMAND,
     &commands::rd::COMMAND,
     &commands::dis::COMMAND,

@@ -1,8 +1,11 @@
 //! What lives as long as the program: settings, aliases, names, and how things went so far.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use necropsy_linux::Kernel;
@@ -14,9 +17,11 @@ use necropsy_target::{
 use crate::{
     CommandError, Status,
     aliases::{Aliases, Origin},
+    memory::Memory,
     names::{Names, NoNames, TypeKind},
     numbers,
     settings::Settings,
+    values::View,
 };
 
 /// One analysis: everything that commands share.
@@ -35,6 +40,8 @@ pub struct Session {
     pub names: Arc<dyn Names>,
     /// Ctrl-C was pressed: the command in progress is to stop soon. Long walks look at it.
     pub interrupted: Arc<AtomicBool>,
+    /// Source trees of the kernel.
+    pub source: Vec<PathBuf>,
     /// Values that `p` printed: `$1` and so on.
     pub printed: Vec<Value>,
     /// Lines typed in this session.
@@ -61,6 +68,7 @@ impl Session {
             frame: None,
             names: Arc::new(NoNames),
             interrupted: Arc::default(),
+            source: Vec::new(),
             printed: Vec::new(),
             history: Vec::new(),
             interactive: false,
@@ -111,7 +119,9 @@ impl Session {
         }
         let simple = numbers::evaluate(text, &|name| self.names.symbol(name));
         match (&simple, &self.kernel) {
-            (Err(_), Some(kernel)) if !is_one_word(text) => c_address(kernel, text),
+            (Err(_), Some(kernel)) if self.frame.is_some() || !is_one_word(text) => {
+                c_address(self, kernel, text)
+            }
             _ => simple,
         }
     }
@@ -141,7 +151,8 @@ fn is_one_word(text: &str) -> bool {
 }
 
 /// The value of a C expression as an address: of what is no number, where it lies.
-fn c_address(kernel: &Kernel, text: &str) -> Result<u64, CommandError> {
+fn c_address(session: &Session, kernel: &Kernel, text: &str) -> Result<u64, CommandError> {
+    let kernel = &View::new(kernel, Memory::of_kernel(kernel)).in_frame(session)?;
     let failed = |error: &dyn std::fmt::Display| CommandError::failed(format!("{text}: {error}"));
     let value = evaluate(kernel, text).map_err(|error| match error.fault() {
         Some(fault) => CommandError::Fault(fault),

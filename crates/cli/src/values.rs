@@ -6,6 +6,8 @@ use necropsy_debuginfo::Types;
 use necropsy_dump::Read;
 use necropsy_linux::Kernel;
 use necropsy_target::{
+    Reg, Regs,
+    debug::Variable,
     format::{Rendered, Style, render},
     scope::{Scope, SymbolValue},
     value::{Value, ValueError},
@@ -39,18 +41,58 @@ pub struct View<'a> {
     kernel: &'a Kernel,
     memory: Memory<'a>,
     history: Cow<'a, [Value]>,
+    frame: Option<Selection>,
+}
+
+/// The selected frame as an expression sees it.
+#[derive(Debug, Clone)]
+struct Selection {
+    regs: Regs,
+    variables: Vec<Variable>,
 }
 
 impl<'a> View<'a> {
     /// Memory of any address space; symbols and types are the kernel's.
     pub fn new(kernel: &'a Kernel, memory: Memory<'a>) -> Self {
-        View { kernel, memory, history: Cow::Borrowed(&[]) }
+        View { kernel, memory, history: Cow::Borrowed(&[]), frame: None }
     }
 
     /// With the values that `$` and `$1` mean.
     #[must_use]
     pub fn with_history(self, history: impl Into<Cow<'a, [Value]>>) -> Self {
         View { history: history.into(), ..self }
+    }
+
+    /// With the variables and registers of the frame that was selected, if one was.
+    ///
+    /// # Errors
+    /// That frame is no more to be found.
+    pub(crate) fn in_frame(self, session: &Session) -> Result<Self, CommandError> {
+        if session.frame.is_none() {
+            return Ok(self);
+        }
+        let selected = session.selected_frame(self.kernel)?;
+        let regs = selected.frame().map(|frame| frame.regs).unwrap_or_default();
+        let variables = selected.variables(self.kernel);
+        Ok(View { frame: Some(Selection { regs, variables }), ..self })
+    }
+
+    /// Why an expression has no value: it names a variable of the frame that is lost.
+    pub(crate) fn lost(&self, expression: &str) -> Option<String> {
+        let frame = self.frame.as_ref()?;
+        let mut before = "";
+        let boundary = |c: char| !c.is_alphanumeric() && c != '_';
+        for word in expression.split_inclusive(boundary) {
+            let name = word.trim_end_matches(boundary);
+            // A member of that name is another thing.
+            let member = before.ends_with('.') || before.ends_with('>');
+            let variable = frame.variables.iter().rev().find(|v| !member && v.name == name);
+            if let Some(Err(lost)) = variable.map(|variable| &variable.value) {
+                return Some(format!("{name}: {lost}"));
+            }
+            before = word;
+        }
+        None
     }
 }
 
@@ -72,7 +114,17 @@ impl Scope for View<'_> {
     }
 
     fn register(&self, name: &str) -> Option<u64> {
-        self.kernel.register(name)
+        match &self.frame {
+            Some(frame) => frame.regs.get(Reg::by_name(name)?),
+            None => self.kernel.register(name),
+        }
+    }
+
+    fn local(&self, name: &str) -> Option<Value> {
+        // The innermost block comes last.
+        let variables = &self.frame.as_ref()?.variables;
+        let variable = variables.iter().rev().find(|variable| variable.name == name)?;
+        variable.value.clone().ok()
     }
 
     fn per_cpu_offset(&self, cpu: u32) -> Option<u64> {

@@ -11,11 +11,20 @@ use crate::Kernel;
 const UNKNOWN_REACH: u64 = 4096;
 
 impl Kernel {
-    /// The type of a symbol: of a function as BTF tells it, of a variable as BTF or the shipped
-    /// table do.
+    /// The type of a symbol: as BTF tells it, else debug information; of a variable of which they
+    /// tell nothing, the shipped table.
     fn symbol_type(&self, symbol: &Symbol<'_>) -> Option<TypeId> {
+        let types = self.types();
         if self.is_function(symbol) {
-            return self.types().find(Kind::Function, symbol.name);
+            return types.find(Kind::Function, symbol.name).or_else(|| {
+                let (debug, at) = self.target().debug_at(symbol.address)?;
+                debug.dwarf.function_type(types, at)
+            });
+        }
+        if types.find(Kind::Variable, symbol.name).is_none()
+            && let Some(told) = self.target().debug_variable(types, symbol.name, symbol.address)
+        {
+            return Some(told);
         }
         global_type_within(self.types(), symbol.name, symbol.size)
     }

@@ -10,7 +10,7 @@ use std::{
 use necropsy_debuginfo::{
     TypeId, Types,
     dwarf::{
-        self, Callee, Cfi, Dwarf, Frame as _, Local, Lost, Placed, Rule, SourceFrame, TailCall,
+        self, Callee, Cfi, Dwarf, Local, Lost, Placed, Rule, SourceFrame, TailCall,
     },
 };
 

@@ -15,6 +15,7 @@ use crate::{
     render::{Hex, Output},
     session::Session,
     settings::Radix,
+    source::Source,
 };
 
 pub(crate) static COMMAND: Command = Command {
@@ -28,7 +29,7 @@ pub(crate) static COMMAND: Command = Command {
         Opt { flag: "-x", value: None, help: "offsets in hexadecimal" },
         Opt { flag: "-d", value: None, help: "offsets in decimal" },
         Opt { flag: "-l", value: None, help: "file and line (needs debug information)" },
-        Opt { flag: "-s", value: None, help: "source text (needs debug information)" },
+        Opt { flag: "-s", value: None, help: "source text in place of code (needs debug information)" },
         Opt { flag: "-b", value: Some("bytes"), help: "skip so many bytes behind each ud2" },
     ],
     args: &[Arg::Symbol, Arg::Number],
@@ -68,6 +69,10 @@ struct Row<'a> {
     operands: &'a str,
     /// What the operands refer to: the symbol of a target, the address that `%rip` leads to.
     comment: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u32>,
 }
 
 /// What to disassemble.
@@ -96,22 +101,104 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         Some(text) => session.number(text)?.min(MAX_FUNCTION),
         None => 0,
     };
+    let debug = kernel.target().debug_at(request.address).is_some();
+    if parsed.has("-s") && debug {
+        return listing(session, kernel, &request, out);
+    }
     let (instructions, fault) = chosen(&memory, parsed, &request, skip)?;
+    let mut last = None;
     for instruction in &instructions {
-        show(kernel, instruction, hex, out)?;
+        let line = match parsed.has("-l") {
+            true => kernel.target().source_line(instruction.address),
+            false => None,
+        };
+        if line != last
+            && let Some((file, number)) = &line
+        {
+            out.line(format_args!("{file}: {number}"))?;
+        }
+        last.clone_from(&line);
+        show(kernel, instruction, line, hex, out)?;
     }
     if let Some(fault) = fault {
         return Err(fault.into());
     }
     // The code is worth having without what only debug information tells.
     for (flag, what) in [("-l", "line numbers need"), ("-s", "source text needs")] {
-        if parsed.has(flag) {
+        if parsed.has(flag) && !debug {
             return Err(CommandError::missing(format!(
-                "{what} the kernel's debug information, and none is loaded"
+                "{what} debug information of this code, and none was found; give the vmlinux or the \
+                 module's file with --symbols"
             )));
         }
     }
     Ok(())
+}
+
+/// Lines of source around one that is asked for by its address.
+const CONTEXT: u32 = 10;
+/// Lines of one function's source that are shown.
+const MAX_LINES: u32 = 2000;
+
+#[derive(Serialize)]
+struct SourceRow<'a> {
+    file: &'a str,
+    line: u32,
+    text: String,
+    /// The line that was asked for.
+    here: bool,
+}
+
+/// The source that code was made of: of a function all of it, else what is around the line.
+fn listing(session: &Session, kernel: &Kernel, request: &Request, out: &mut Output) -> Outcome {
+    let target = kernel.target();
+    let word = format!("{:x}", request.address);
+    let Some((file, line)) = target.source_line(request.address) else {
+        return Err(CommandError::missing(format!("{word}: no line is known of this address")));
+    };
+    let source = Source::of(session, kernel);
+    out.line(format_args!("FILE: {}", source.short(&file)))?;
+    out.line(format_args!("LINE: {line}"))?;
+    out.line("")?;
+    if source.is_empty() {
+        return Err(CommandError::missing(
+            "source code is not available: give the kernel's source tree with --source".to_owned(),
+        ));
+    }
+    // Lines of the function that come from its own file: inlined ones from elsewhere are not its.
+    let own = request.function.filter(|_| request.whole).map(|(start, end)| {
+        let (bytes, _) = Memory::of_kernel(kernel).read_most(start, (end - start) as usize);
+        let lines = decode(bytes, start, 0).into_iter().filter_map(|i| {
+            let outer = target.source_frames(i.address).pop()?;
+            outer.line.filter(|_| outer.file.as_deref() == Some(&file))
+        });
+        lines.fold((line, line), |(low, high), line| (low.min(line), high.max(line)))
+    });
+    let count = u32::try_from(request.count.unwrap_or(CONTEXT as usize)).unwrap_or(MAX_LINES);
+    let (first, last) = match own {
+        Some((low, high)) => (low.saturating_sub(3).max(1), high.saturating_add(1)),
+        None => {
+            let first = line.saturating_sub(count / 2).max(1);
+            (first, first.saturating_add(count.saturating_sub(1)))
+        }
+    };
+    let mut any = false;
+    for number in first..=last.min(first.saturating_add(MAX_LINES)) {
+        let Some(text) = source.line(&file, number) else { continue };
+        any = true;
+        let row = SourceRow { file: &file, line: number, text, here: number == line };
+        out.record(&row, |out| {
+            let mark = if row.here { '*' } else { ' ' };
+            writeln!(out, "{mark} {number:<5} {}", row.text)
+        })?;
+    }
+    match any {
+        true => Ok(()),
+        false => Err(CommandError::missing(format!(
+            "{}: no tree given with --source has this file",
+            source.short(&file)
+        ))),
+    }
 }
 
 fn request(session: &Session, kernel: &Kernel, parsed: &Parsed) -> Result<Request, CommandError> {
@@ -251,7 +338,14 @@ fn trim_padding(instructions: &mut Vec<Instruction>) {
     instructions.truncate(kept);
 }
 
-fn show(kernel: &Kernel, instruction: &Instruction, hex: bool, out: &mut Output) -> Outcome {
+fn show(
+    kernel: &Kernel,
+    instruction: &Instruction,
+    line: Option<(String, u32)>,
+    hex: bool,
+    out: &mut Output,
+) -> Outcome {
+    let (file, number) = line.unzip();
     let located = kernel.target().locate(instruction.address);
     let name = |address| {
         let located = kernel.target().locate(address)?;
@@ -273,6 +367,8 @@ fn show(kernel: &Kernel, instruction: &Instruction, hex: bool, out: &mut Output)
         mnemonic: &instruction.mnemonic,
         operands: &instruction.operands,
         comment,
+        file,
+        line: number,
     };
     out.record(&row, |line| {
         match located {

@@ -8,6 +8,7 @@ pub(crate) mod dis;
 pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod foreach;
+pub(crate) mod frame;
 pub(crate) mod help;
 pub(crate) mod history;
 pub(crate) mod info;

@@ -99,7 +99,10 @@ fn run(session: &mut Session, parsed: &Parsed, radix: Option<Radix>, out: &mut O
     if Scope::symbol(&*kernel, text.trim()).is_some_and(|symbol| symbol.per_cpu) {
         return addresses(&kernel, &view, text.trim(), out);
     }
-    let view = view.with_history(session.printed.clone());
+    let view = view.with_history(session.printed.clone()).in_frame(session)?;
+    if let Some(why) = view.lost(&text) {
+        return Err(CommandError::missing(why));
+    }
     let value = evaluate(&view, &text).map_err(|error| match error.fault() {
         Some(fault) => CommandError::Fault(fault),
         None => CommandError::failed(error.to_string()),

@@ -28,7 +28,8 @@ pub(crate) static COMMAND: Command = Command {
     args: &[Arg::Symbol],
     description: "\
 Shows address, kind (nm's letter, a capital one for a global symbol), name, the offset into it in
-decimal, and the module it belongs to. A name that several symbols have shows all of them.",
+decimal, and the module it belongs to; with debug information, file and line of code. A name that several
+symbols have shows all of them.",
     examples: &[
         Example { about: "An address from a log.", line: "sym schedule", output: "" },
         Example { about: "Names to choose from.", line: "sym -q linux_ban", output: "" },
@@ -45,6 +46,10 @@ struct Row<'a> {
     /// nm's letter.
     section: char,
     module: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u32>,
 }
 
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
@@ -66,7 +71,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         match lookup(session, kernel, word) {
             Some(found) => {
                 for (image, symbol, offset) in found {
-                    with_neighbours(image, &symbol, offset, parsed, out)?;
+                    with_neighbours(kernel, image, &symbol, offset, parsed, out)?;
                 }
             }
             None => failed.push(word.as_str()),
@@ -124,6 +129,7 @@ fn not_found(kernel: &Kernel, words: &[&str]) -> CommandError {
 }
 
 fn with_neighbours(
+    kernel: &Kernel,
     image: &Image,
     symbol: &Symbol<'_>,
     offset: u64,
@@ -134,13 +140,13 @@ fn with_neighbours(
     if parsed.has("-p")
         && let Some(before) = image.symbols.prev(symbol.address)
     {
-        show(&before, 0, module, out)?;
+        show(kernel, &before, 0, module, out)?;
     }
-    show(symbol, offset, module, out)?;
+    show(kernel, symbol, offset, module, out)?;
     if parsed.has("-n")
         && let Some(behind) = image.symbols.next(symbol.address)
     {
-        show(&behind, 0, module, out)?;
+        show(kernel, &behind, 0, module, out)?;
     }
     Ok(())
 }
@@ -149,9 +155,18 @@ fn module_name(image: &Image) -> Option<&str> {
     (image.name != VMLINUX).then_some(image.name.as_str())
 }
 
-fn show(symbol: &Symbol<'_>, offset: u64, module: Option<&str>, out: &mut Output) -> Outcome {
-    let address = Hex(symbol.address.wrapping_add(offset));
-    let row = Row { address, name: symbol.name, offset, section: symbol.kind, module };
+fn show(
+    kernel: &Kernel,
+    symbol: &Symbol<'_>,
+    offset: u64,
+    module: Option<&str>,
+    out: &mut Output,
+) -> Outcome {
+    let address = symbol.address.wrapping_add(offset);
+    let code = kernel.target().is_text(address);
+    let (file, line) = code.then(|| kernel.target().source_line(address)).flatten().unzip();
+    let (name, section) = (symbol.name, symbol.kind);
+    let row = Row { address: Hex(address), name, offset, section, module, file, line };
     out.record(&row, |line| {
         write!(line, "{} ({}) {}", row.address, row.section, row.name)?;
         if offset > 0 {
@@ -159,6 +174,9 @@ fn show(symbol: &Symbol<'_>, offset: u64, module: Option<&str>, out: &mut Output
         }
         if let Some(module) = module {
             write!(line, " [{module}]")?;
+        }
+        if let (Some(file), Some(number)) = (&row.file, row.line) {
+            write!(line, " {file}: {number}")?;
         }
         writeln!(line)
     })
@@ -171,7 +189,8 @@ fn list(
 ) -> Outcome {
     for symbol in symbols.iter() {
         let address = Hex(symbol.address);
-        let row = Row { address, name: symbol.name, offset: 0, section: symbol.kind, module };
+        let (name, section) = (symbol.name, symbol.kind);
+        let row = Row { address, name, offset: 0, section, module, file: None, line: None };
         out.record(&row, |line| writeln!(line, "{} ({}) {}", row.address, row.section, row.name))?;
     }
     Ok(())
@@ -182,7 +201,7 @@ fn containing(kernel: &Kernel, part: &str, out: &mut Output) -> Outcome {
     for image in kernel.target().images() {
         for symbol in image.symbols.iter_name_contains(part) {
             any = true;
-            show(&symbol, 0, module_name(image), out)?;
+            show(kernel, &symbol, 0, module_name(image), out)?;
         }
     }
     if any { Ok(()) } else { Err(CommandError::failed(format!("no symbol contains {part}"))) }
