@@ -7,8 +7,6 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use necropsy_linux::Kernel;
-
 use crate::session::Session;
 
 /// The largest source file that is read, in bytes.
@@ -18,26 +16,18 @@ const MAX_FILE: u64 = 16 << 20;
 #[derive(Debug)]
 pub(crate) struct Source {
     trees: Vec<PathBuf>,
-    /// What names of files begin with: where the kernel was built.
-    root: String,
     files: RefCell<HashMap<String, Option<Vec<String>>>>,
 }
 
 impl Source {
     /// The trees that the session was given.
-    pub(crate) fn of(session: &Session, kernel: &Kernel) -> Self {
-        let root = root(kernel).unwrap_or_default();
-        Source { trees: session.source.clone(), root, files: RefCell::default() }
+    pub(crate) fn of(session: &Session) -> Self {
+        Source { trees: session.source.clone(), files: RefCell::default() }
     }
 
     /// Whether there is any tree.
     pub(crate) fn is_empty(&self) -> bool {
         self.trees.is_empty()
-    }
-
-    /// A file's name within the tree of the kernel.
-    pub(crate) fn short<'f>(&self, file: &'f str) -> &'f str {
-        file.strip_prefix(&self.root).unwrap_or(file)
     }
 
     /// The text of a line, counted from 1. None where no tree has the file, or the file no such
@@ -49,8 +39,7 @@ impl Source {
     }
 
     fn read(&self, file: &str) -> Option<Vec<String>> {
-        let inside = self.short(file);
-        let path = self.trees.iter().find_map(|tree| find(tree, inside))?;
+        let path = self.trees.iter().find_map(|tree| find(tree, file))?;
         if fs::metadata(&path).ok()?.len() > MAX_FILE {
             return None;
         }
@@ -73,14 +62,6 @@ fn find(tree: &Path, file: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// The directory that the kernel was built in, with its final slash: what stands before
-/// `init/main.c`.
-fn root(kernel: &Kernel) -> Option<String> {
-    let start = kernel.target().address_of("start_kernel")?;
-    let (file, _) = kernel.target().source_line(start)?;
-    Some(file.strip_suffix("init/main.c")?.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,7 +76,7 @@ mod tests {
         }
         assert_eq!(find(tree.path(), "mm/none.c"), None);
         let trees = vec![tree.path().to_path_buf()];
-        let source = Source { trees, root: "/build/".into(), files: RefCell::default() };
+        let source = Source { trees, files: RefCell::default() };
         assert_eq!(source.line("/build/mm/vma.c", 2).as_deref(), Some("two"));
         assert_eq!(source.line("/build/mm/vma.c", 3), None);
         assert_eq!(source.line("/build/mm/vma.c", 0), None);

@@ -48,7 +48,7 @@ fn in_notes(notes: &[u8]) -> Option<Vec<u8>> {
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.trim();
-    if digits.is_empty() || digits.len() % 2 != 0 || digits.len() > 2 * MAX_ID {
+    if digits.is_empty() || !digits.len().is_multiple_of(2) || digits.len() > 2 * MAX_ID {
         return None;
     }
     (0..digits.len())

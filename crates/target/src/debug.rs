@@ -105,21 +105,18 @@ impl Target {
         debug.dwarf.cfi_at(at)
     }
 
-    /// The type of a global variable as debug information tells it: of several with that name
-    /// the one at `address`.
+    /// The type of the global variable `name` at an address, as the debug information of its image
+    /// tells it.
     pub fn debug_variable(&self, types: &Types, name: &str, address: u64) -> Option<TypeId> {
-        self.images().filter_map(|image| self.loaded_or_kernel(image)).find_map(|debug| {
-            let found = debug.dwarf.variables_named(types, name);
-            let here = |v: &&dwarf::Variable| {
-                v.address.is_some_and(|linked| linked.wrapping_add(debug.bias) == address)
-            };
-            let only = if let [only] = found.as_slice() { Some(only) } else { None };
-            found.iter().find(here).or(only).map(|variable| variable.ty)
-        })
-    }
-
-    fn loaded_or_kernel(&self, image: &Image) -> Option<Arc<ImageDebug>> {
-        if image.name == crate::target::VMLINUX { self.debug(image) } else { self.loaded_debug(image) }
+        // A per-CPU variable lies in no image until the offset of a CPU is added.
+        let image = self.image_at(address).unwrap_or(self.kernel());
+        let debug = self.debug(image)?;
+        let found = debug.dwarf.variables_named(types, name);
+        let here = |v: &&dwarf::Variable| {
+            v.address.is_some_and(|linked| linked.wrapping_add(debug.bias) == address)
+        };
+        let only = if let [only] = found.as_slice() { Some(only) } else { None };
+        found.iter().find(here).or(only).map(|variable| variable.ty)
     }
 }
 

@@ -156,8 +156,8 @@ fn listing(session: &Session, kernel: &Kernel, request: &Request, out: &mut Outp
     let Some((file, line)) = target.source_line(request.address) else {
         return Err(CommandError::missing(format!("{word}: no line is known of this address")));
     };
-    let source = Source::of(session, kernel);
-    out.line(format_args!("FILE: {}", source.short(&file)))?;
+    let source = Source::of(session);
+    out.line(format_args!("FILE: {}", file))?;
     out.line(format_args!("LINE: {line}"))?;
     out.line("")?;
     if source.is_empty() {
@@ -196,7 +196,7 @@ fn listing(session: &Session, kernel: &Kernel, request: &Request, out: &mut Outp
         true => Ok(()),
         false => Err(CommandError::missing(format!(
             "{}: no tree given with --source has this file",
-            source.short(&file)
+            file
         ))),
     }
 }

@@ -90,7 +90,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let mut variables = selected.variables(kernel);
     variables.retain(|variable| variable.argument);
     let row = row(kernel, &selected, locals::rows(kernel, &variables, &style))?;
-    let source = Source::of(session, kernel);
+    let source = Source::of(session);
     out.record(&row, |line| {
         let function = row.function.as_deref().unwrap_or("(unknown)");
         let mark = if row.inlined { " (inlined)" } else { "" };

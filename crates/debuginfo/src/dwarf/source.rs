@@ -14,7 +14,8 @@ const MAX_DEPTH: usize = 128;
 pub struct SourceFrame {
     /// Its name.
     pub function: Option<String>,
-    /// The source file with its directories, where the DWARF has them.
+    /// The source file, as named from the directory of compilation: for a kernel the root of its
+    /// tree.
     pub file: Option<String>,
     /// The line in it, from 1.
     pub line: Option<u32>,
@@ -262,17 +263,19 @@ impl<'a> Inner<'a> {
             Some(String::from_utf8_lossy(text.slice()).into_owned())
         };
         let mut path = String::new();
-        if let Some(root) = unit.unit.comp_dir {
-            path.push_str(&String::from_utf8_lossy(root.slice()));
-        }
-        // Directory 0 is the one of compilation, which older versions do not list.
-        if (file.directory_index() != 0 || unit.unit.encoding().version >= 5)
+        // Directory 0 is the one of compilation: names are told from there.
+        if file.directory_index() != 0
             && let Some(directory) = file.directory(header)
         {
             join(&mut path, &text(directory)?);
         }
         join(&mut path, &text(file.path_name())?);
-        Some(tidy(&path))
+        let path = tidy(&path);
+        let root = unit.unit.comp_dir.map(|root| tidy(&String::from_utf8_lossy(root.slice())));
+        let inside = root
+            .filter(|root| !root.is_empty())
+            .and_then(|root| path.strip_prefix(&root)?.strip_prefix('/').map(str::to_owned));
+        Some(inside.unwrap_or(path))
     }
 }
 
@@ -287,12 +290,12 @@ fn join(path: &mut String, part: &str) {
     path.push_str(part);
 }
 
-/// A path without the detours over `..` that builds outside of the source tree have.
+/// A path without `.` and the detours over `..` that builds outside of the source tree have.
 pub fn tidy(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match (part, parts.last()) {
-            (".", Some(_)) => {}
+            (".", _) => {}
             ("..", Some(last)) if !matches!(*last, "" | "." | "..") => {
                 parts.pop();
             }
@@ -311,7 +314,7 @@ mod tests {
         for (path, tidied) in [
             ("/build/linux/debian/build/../../fs/read_write.c", "/build/linux/fs/read_write.c"),
             ("../../../kernel/fork.c", "../../../kernel/fork.c"),
-            ("./arch/x86/./mm/fault.c", "./arch/x86/mm/fault.c"),
+            ("./arch/x86/./mm/fault.c", "arch/x86/mm/fault.c"),
             ("/..", "/.."),
             ("", ""),
         ] {
