@@ -26,16 +26,19 @@ const LOWEST_CODE: u64 = 0x10_0000;
 /// `struct entry` of their own.
 const MAX_SIZES: usize = 8;
 
+/// What tells types apart: kind, name, bytes, line of the declaration.
+type Key = (EntryKind, u32, u32, u32);
+
 /// What one thread has found.
 #[derive(Default)]
 struct Batch {
     functions: Vec<(u64, u32, u32)>,
     ranges: Vec<(u64, u64, u32)>,
     scattered: Vec<(u32, u32)>,
-    /// By kind, name in `.debug_str`, and size: the first entry.
-    named: HashMap<(EntryKind, u32, u32), u32>,
+    /// By kind, name in `.debug_str`, size and line: the first entry.
+    named: HashMap<Key, u32>,
     /// The same of names that stand in `.debug_info`, by the key of the name.
-    short: HashMap<(EntryKind, u32, u32), u32>,
+    short: HashMap<Key, u32>,
     /// Names whose place only gimli can tell, and all of `.debug_info`.
     other: Vec<(EntryKind, u32, u32)>,
 }
@@ -57,27 +60,27 @@ pub(super) fn build(file: &DebugFile) -> Parts {
         frames,
         ..Parts::default()
     };
-    let mut named: HashMap<(EntryKind, u32, u32), u32> = HashMap::new();
+    let mut named: HashMap<Key, u32> = HashMap::new();
     let strings = file.section(SectionId::DebugStr);
     for batch in batches {
         parts.functions.extend(batch.functions);
         parts.ranges.extend(batch.ranges);
-        for ((kind, name, size), die) in batch.named {
+        for ((kind, name, size, line), die) in batch.named {
             if let Some(text) = text(&strings, name).filter(|text| !text.is_empty()) {
-                keep(&mut named, (kind, name_key(text, kind), size), die);
+                keep(&mut named, (kind, name_key(text, kind), size, line), die);
             }
         }
         for (key, die) in batch.short {
             keep(&mut named, key, die);
         }
         for (kind, key, die) in batch.other {
-            keep(&mut named, (kind, key, 0), die);
+            keep(&mut named, (kind, key, 0, 0), die);
         }
     }
     let mut sizes: HashMap<u32, usize> = HashMap::new();
-    let mut names: Vec<((EntryKind, u32, u32), u32)> = named.into_iter().collect();
+    let mut names: Vec<(Key, u32)> = named.into_iter().collect();
     names.sort_unstable_by_key(|&(_, die)| die);
-    for ((_, key, _), die) in names {
+    for ((_, key, _, _), die) in names {
         let count = sizes.entry(key).or_default();
         *count += 1;
         // Variables of one name are all meant.
@@ -90,8 +93,8 @@ pub(super) fn build(file: &DebugFile) -> Parts {
 
 /// The first of equal entries, whichever thread came across it.
 fn keep(
-    named: &mut HashMap<(EntryKind, u32, u32), u32>,
-    key: (EntryKind, u32, u32),
+    named: &mut HashMap<Key, u32>,
+    key: Key,
     die: u32,
 ) {
     named.entry(key).and_modify(|first| *first = die.min(*first)).or_insert(die);
@@ -186,17 +189,17 @@ impl Batch {
             }
             Found::Function { .. } => {}
             Found::Scattered { die } => self.scattered.push((unit.offset, die)),
-            Found::Named { kind, name, die, size } => {
+            Found::Named { kind, name, die, size, line } => {
                 // Statics of one name are different variables in each unit.
                 let size = if kind == EntryKind::Variable { die } else { size };
                 match name {
                     NameAt::Str(at) => {
-                        self.named.entry((kind, at, size)).or_insert(die);
+                        self.named.entry((kind, at, size, line)).or_insert(die);
                     }
                     // Hashed while its page is at hand.
                     NameAt::Info(at) => {
                         if let Some(text) = text(info, at).filter(|text| !text.is_empty()) {
-                            let key = (kind, name_key(text, kind), size);
+                            let key = (kind, name_key(text, kind), size, line);
                             self.short.entry(key).or_insert(die);
                         }
                     }

@@ -8,6 +8,7 @@
 mod build;
 mod cache;
 mod cfi;
+mod compare;
 mod file;
 mod index;
 mod scan;
@@ -21,6 +22,7 @@ use gimli::DebugInfoOffset;
 
 pub use cache::Cache;
 pub use cfi::{Cfi, Rule};
+pub use compare::{Comparison, Difference};
 pub use file::{DebugFile, FileBytes, FileData};
 pub use index::IndexBytes;
 pub use source::{Scope, SourceFrame, tidy};

@@ -33,7 +33,8 @@ pub(super) enum NameAt {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Found {
     /// A type's definition, or a variable with a place.
-    Named { kind: EntryKind, name: NameAt, die: u32, size: u32 },
+    /// Types of one name and size are the same if they are declared in the same line.
+    Named { kind: EntryKind, name: NameAt, die: u32, size: u32, line: u32 },
     /// Code without gaps.
     Function { die: u32, start: u64, size: u64 },
     /// Code in pieces, or told in a way that takes the unit's tables.
@@ -67,6 +68,10 @@ enum Step {
     Sibling(Width),
     SiblingLeb,
     Size(Width),
+    /// Of the declaration in its file.
+    Line(Width),
+    /// Of the unit.
+    Language(Width),
     /// The declaration that has the name, in the unit.
     Specification(Width),
     LowPc,
@@ -95,6 +100,8 @@ struct Shape {
     steps: Box<[Step]>,
     want: Want,
     children: bool,
+    /// The line of the declaration, where it stands in the abbreviation.
+    line: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -268,11 +275,15 @@ impl Shapes {
         let (mut declared, mut placed, mut low, mut high, mut ranges) = Default::default();
         let mut named = false;
         let mut fast = true;
+        let mut line = 0;
         loop {
             let name = DwAt(u16::try_from(cursor.leb()?).ok()?);
             let form = DwForm(u16::try_from(cursor.leb()?).ok()?);
             if form == dw::DW_FORM_implicit_const {
-                cursor.leb()?;
+                let constant = cursor.leb()?;
+                if name == dw::DW_AT_decl_line {
+                    line = u32::try_from(constant).unwrap_or(0);
+                }
             }
             if name.0 == 0 && form.0 == 0 {
                 break;
@@ -299,6 +310,8 @@ impl Shapes {
                     None => plain,
                 },
                 dw::DW_AT_byte_size => width_of(form).map_or(plain, Step::Size),
+                dw::DW_AT_decl_line => width_of(form).map_or(plain, Step::Line),
+                dw::DW_AT_language => width_of(form).map_or(plain, Step::Language),
                 // A declaration by a flag that is spelled out would have to be looked at; GCC and
                 // clang have only the flag that is there or not.
                 dw::DW_AT_declaration => {
@@ -348,7 +361,7 @@ impl Shapes {
             (None, dw::DW_TAG_namespace) => Want::Namespace,
             _ => Want::Nothing,
         };
-        Some(Shape { steps: steps.into(), want, children })
+        Some(Shape { steps: steps.into(), want, children, line })
     }
 
     fn get(&self, code: u64) -> Option<&Shape> {
@@ -382,7 +395,8 @@ impl Shapes {
         // The unit's own entry holds all others.
         let root = cursor.leb()?;
         let root = self.get(root)?;
-        walk(&mut cursor, root, unit)?;
+        // The bindings that Rust has of C's structures would pass for those.
+        let foreign = walk(&mut cursor, root, unit)?.language == u64::from(dw::DW_LANG_Rust.0);
         if !root.children {
             return Some(());
         }
@@ -407,9 +421,11 @@ impl Shapes {
             if inside == 0 {
                 let entry = match shape.want {
                     Want::Nothing | Want::Namespace => None,
-                    Want::Named(kind) => {
-                        seen.name.map(|name| Found::Named { kind, name, die, size: seen.size })
-                    }
+                    Want::Named(_) if foreign => None,
+                    Want::Named(kind) => seen.name.map(|name| {
+                        let line = seen.line.max(shape.line);
+                        Found::Named { kind, name, die, size: seen.size, line }
+                    }),
                     Want::Function => {
                         Some(Found::Function { die, start: seen.low, size: seen.high })
                     }
@@ -441,6 +457,8 @@ struct Seen {
     specification: Option<usize>,
     sibling: Option<usize>,
     size: u32,
+    line: u32,
+    language: u64,
     low: u64,
     high: u64,
 }
@@ -481,6 +499,10 @@ fn walk(cursor: &mut Cursor<'_>, shape: &Shape, unit: &UnitAt) -> Option<Seen> {
             Step::Size(width) => {
                 seen.size = u32::try_from(cursor.wide(width)?).unwrap_or(u32::MAX);
             }
+            Step::Line(width) => {
+                seen.line = u32::try_from(cursor.wide(width)?).unwrap_or(0);
+            }
+            Step::Language(width) => seen.language = cursor.wide(width)?,
             Step::Specification(width) => {
                 let at = cursor.wide(width)?.checked_add(unit.offset.into())?;
                 seen.specification = usize::try_from(at).ok();
