@@ -2,7 +2,10 @@
 
 use necropsy_debuginfo::dwarf::SourceFrame;
 use necropsy_linux::{Kernel, task::Task};
-use necropsy_target::{debug::Variable, unwind::Frame};
+use necropsy_target::{
+    debug::{StackFrame, Variable},
+    unwind::Frame,
+};
 
 use crate::{CommandError, locals, session::Session};
 
@@ -15,6 +18,9 @@ pub(crate) struct Numbered {
     pub(crate) source: Option<SourceFrame>,
     /// It has no frame of its own.
     pub(crate) inlined: bool,
+    /// It ended in a jump to the function inside of it, and has no frame any more: the address
+    /// behind the jump.
+    pub(crate) jumped: Option<u64>,
 }
 
 /// The functions of a trace, innermost first: their numbers are the indexes.
@@ -23,11 +29,22 @@ pub(crate) fn numbered(kernel: &Kernel, frames: &[Frame]) -> Vec<Numbered> {
     for (physical, frame) in frames.iter().enumerate() {
         let sources = kernel.target().source_frames(frame.lookup_pc());
         if sources.is_empty() {
-            all.push(Numbered { physical, source: None, inlined: false });
+            all.push(Numbered { physical, source: None, inlined: false, jumped: None });
         }
+        let of_stack = sources.len();
         for source in sources {
             let inlined = source.inlined;
-            all.push(Numbered { physical, source: Some(source), inlined });
+            all.push(Numbered { physical, source: Some(source), inlined, jumped: None });
+        }
+        if of_stack == 0 {
+            continue;
+        }
+        let entered = StackFrame::new(kernel.target(), frames, physical).entered();
+        if let Some(behind) = entered.and_then(|entered| entered.jump()) {
+            for source in kernel.target().source_frames(behind.wrapping_sub(1)) {
+                let (inlined, jumped) = (source.inlined, Some(behind));
+                all.push(Numbered { physical, source: Some(source), inlined, jumped });
+            }
         }
     }
     all
@@ -51,10 +68,7 @@ impl Selected {
 
     /// Its arguments and variables.
     pub(crate) fn variables(&self, kernel: &Kernel) -> Vec<Variable> {
-        match &self.at.source {
-            Some(source) => locals::variables(kernel, &self.frames, self.at.physical, source),
-            None => Vec::new(),
-        }
+        locals::variables(kernel, &self.frames, &self.at)
     }
 }
 

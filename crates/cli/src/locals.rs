@@ -10,10 +10,10 @@ use necropsy_target::{
     unwind::Frame,
     value::Value,
 };
-use necropsy_debuginfo::dwarf::SourceFrame;
 use serde::Serialize;
 
 use crate::{
+    frames::Numbered,
     memory::Memory,
     render::Hex,
     values::{self, Json, View},
@@ -76,14 +76,16 @@ impl Row {
     }
 }
 
-/// The variables of one function of a frame: `source` is one of the frame's.
-pub(crate) fn variables(
-    kernel: &Kernel,
-    frames: &[Frame],
-    index: usize,
-    source: &SourceFrame,
-) -> Vec<Variable> {
-    StackFrame::new(kernel.target(), frames, index).variables(kernel.types(), source)
+/// The variables of a function of a trace.
+pub(crate) fn variables(kernel: &Kernel, frames: &[Frame], at: &Numbered) -> Vec<Variable> {
+    let Some(source) = &at.source else { return Vec::new() };
+    let frame = StackFrame::new(kernel.target(), frames, at.physical);
+    match at.jumped {
+        None => frame.variables(kernel.types(), source),
+        Some(_) => frame
+            .entered()
+            .map_or_else(Vec::new, |entered| entered.variables(kernel.types(), source)),
+    }
 }
 
 /// Rows of variables, arguments first.

@@ -112,12 +112,13 @@ fn row(
 ) -> Result<Row, CommandError> {
     let frame = selected.frame().ok_or_else(|| CommandError::failed("no such frame"))?;
     let source = selected.at.source.as_ref();
-    let symbol = || Some(kernel.target().locate(frame.lookup_pc())?.symbol.name.to_owned());
+    let inside = selected.at.jumped.map_or(frame.lookup_pc(), |behind| behind.wrapping_sub(1));
+    let symbol = || Some(kernel.target().locate(inside)?.symbol.name.to_owned());
     let named = source.filter(|_| selected.at.inlined).and_then(|source| source.function.clone());
     Ok(Row {
         index: selected.number,
         function: named.or_else(symbol),
-        pc: Hex(frame.pc),
+        pc: Hex(selected.at.jumped.unwrap_or(frame.pc)),
         sp: Hex(frame.slot),
         inlined: selected.at.inlined,
         file: source.and_then(|source| source.file.clone()),

@@ -69,6 +69,20 @@ struct FrameRow {
     physical: usize,
 }
 
+impl FrameRow {
+    fn has_frame(&self) -> bool {
+        !matches!(self.kind, "inlined" | "tail_call")
+    }
+
+    fn mark(&self) -> &'static str {
+        match self.kind {
+            "inlined" => " (inlined)",
+            "tail_call" => " (tail call)",
+            _ => "",
+        }
+    }
+}
+
 /// A task's trace.
 #[derive(Serialize)]
 pub(super) struct Row {
@@ -178,7 +192,7 @@ impl Row {
             }
             let index = format!("#{}", row.index);
             let mark = if frame.found_by == FoundBy::Scan { "? " } else { "" };
-            write!(line, "{index:>3} [{:016x}] {mark}", frame.slot)?;
+            write!(line, "{index:>3} [{:016x}] {mark}", row.sp.0)?;
             match &row.function {
                 Some(function) => write!(line, "{function}")?,
                 None => write!(line, "(unknown)")?,
@@ -190,11 +204,11 @@ impl Row {
                     Offsets::Hexadecimal => write!(line, "+{offset:#x}")?,
                 }
             }
-            write!(line, " at {:016x}", frame.pc)?;
+            write!(line, " at {:016x}", row.pc.0)?;
             if let Some(module) = &row.module {
                 write!(line, " [{module}]")?;
             }
-            writeln!(line, "{}", if row.inlined { " (inlined)" } else { "" })?;
+            writeln!(line, "{}", row.mark())?;
             if style.lines
                 && let (Some(file), Some(number)) = (&row.file, row.line)
             {
@@ -203,7 +217,7 @@ impl Row {
             for variable in row.variables.iter().flatten() {
                 variable.write(line)?;
             }
-            if style.words != Words::None && !row.inlined {
+            if style.words != Words::None && row.has_frame() {
                 let next = self.found.get(row.physical + 1).map(|f| f.slot);
                 self.write_words(kernel, style, frame, next, line)?;
             }
@@ -278,39 +292,44 @@ fn frame_row(
     style: &Style,
 ) -> Option<FrameRow> {
     let frame = frames.get(at.physical)?;
-    let located = kernel.target().locate(frame.lookup_pc());
+    // What jumped shares the return address of the function that it jumped to.
+    let (pc, slot) = match at.jumped {
+        Some(behind) => (behind, frames.get(at.physical + 1)?.slot),
+        None => (frame.pc, frame.slot),
+    };
+    let inside = if at.jumped.is_some() { pc.wrapping_sub(1) } else { frame.lookup_pc() };
+    let located = kernel.target().locate(inside);
     let source = at.source.as_ref();
     let function = match source {
         Some(source) if at.inlined => source.function.clone(),
         _ => located.map(|l| l.symbol.name.to_owned()),
     };
-    let variables = style.variables.as_ref().zip(source).map(|(values, source)| {
-        let found = locals::variables(kernel, frames, at.physical, source);
+    let variables = style.variables.as_ref().filter(|_| source.is_some()).map(|values| {
+        let found = locals::variables(kernel, frames, at);
         locals::rows(kernel, &found, values)
     });
+    let kind = match (at.inlined, at.jumped, frame) {
+        (true, ..) => "inlined",
+        (_, Some(_), _) => "tail_call",
+        (.., Frame { saved_regs: true, .. }) => "exception",
+        (.., Frame { interrupted: true, .. }) => "interrupted",
+        _ => "call",
+    };
     Some(FrameRow {
         index,
-        kind: if at.inlined {
-            "inlined"
-        } else if frame.saved_regs {
-            "exception"
-        } else if frame.interrupted {
-            "interrupted"
-        } else {
-            "call"
-        },
+        kind,
         stack: frame.stack.map(|s| s.name()),
-        sp: Hex(frame.slot),
-        pc: Hex(frame.pc),
+        sp: Hex(slot),
+        pc: Hex(pc),
         function,
         // There is nothing that an inlined function would begin at.
-        offset: located.filter(|_| !at.inlined).map(|l| frame.pc.wrapping_sub(l.symbol.address)),
+        offset: located.filter(|_| !at.inlined).map(|l| pc.wrapping_sub(l.symbol.address)),
         module: located.and_then(|l| l.module().map(str::to_owned)),
         inlined: at.inlined,
-        found_by: frame.found_by.name(),
+        found_by: if at.jumped.is_some() { "tail_call" } else { frame.found_by.name() },
         file: source.and_then(|source| source.file.clone()),
         line: source.and_then(|source| source.line),
-        registers: (frame.saved_regs && !at.inlined).then_some(registers::Row(frame.regs)),
+        registers: (kind == "exception").then_some(registers::Row(frame.regs)),
         variables,
         physical: at.physical,
     })

@@ -73,7 +73,8 @@ by the frame pointer, or by searching the stack: such a frame is marked with \"?
 be a leftover. When a trace ends early, a line says why.
 
 With debug information, a function that the compiler put into its caller is a frame of its own,
-marked (inlined), and -l and -v work. A variable's value is where debug information says; failing
+marked (inlined); so is one that ended in a jump to the next inner function, marked (tail call); and
+-l and -v work. A variable's value is where debug information says; failing
 that, what the caller passed, and failing that, what following the code yields: the line says so.
 crash's -v, the check for stack overflow, is --overflow here; without debug information -v is it,
 too.",
