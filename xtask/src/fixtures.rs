@@ -9,7 +9,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use necropsy::{Status, registry::COMMANDS};
+use necropsy::{Status, opening::Request, registry::COMMANDS};
+
+use crate::slim;
 
 /// The dump in the repository, and the full-size one that it is made from.
 const FIXTURES: &[(&str, &str)] = &[
@@ -46,6 +48,52 @@ pub(crate) fn write() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A dump in the repository, and the kernel and module of the lab that it is of.
+const DEBUG: &[(&str, &str)] = &[("linux-6.12-shm", "k612"), ("linux-7.2-null", "k72")];
+
+/// Writes the debug information of the panicking task's stack into `crates/cli/tests/debug`.
+pub(crate) fn write_debug() -> Result<()> {
+    let lab = env::var_os("NECROPSY_LAB").context("set NECROPSY_LAB")?;
+    let lab = Path::new(&lab);
+    let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../crates/cli/tests");
+    for (name, kernel) in DEBUG {
+        let folder = tests.join("debug").join(name);
+        fs::create_dir_all(&folder)?;
+        let dump = tests.join("dumps").join(format!("{name}.kdump"));
+        let vmlinux = lab.join(kernel).join("vmlinux");
+        let addresses = stack(&dump, &vmlinux)?;
+        let slim = slim::make(&vmlinux, &addresses)?;
+        pack(&slim, &folder.join("vmlinux.zst"))?;
+        let module = fs::read(lab.join(format!("mod-{kernel}")).join("crashme.ko"))?;
+        pack(&module, &folder.join("crashme.ko.zst"))?;
+    }
+    Ok(())
+}
+
+fn pack(bytes: &[u8], path: &Path) -> Result<()> {
+    let packed = zstd::bulk::compress(bytes, 19)?;
+    println!("{}: {} KB, {} KB packed", path.display(), bytes.len() >> 10, packed.len() >> 10);
+    if packed.len() as u64 > LARGEST {
+        bail!("{}: too large for the repository", path.display());
+    }
+    Ok(fs::write(path, packed)?)
+}
+
+/// The addresses of the kernel on the stack of the task that panicked, as its file has them.
+fn stack(dump: &Path, vmlinux: &Path) -> Result<Vec<u64>> {
+    use object::{Object, ObjectSymbol};
+    let request = Request { files: vec![dump.to_owned()], ..Request::default() };
+    let kernel = request.open()?;
+    let bytes = fs::read(vmlinux).with_context(|| vmlinux.display().to_string())?;
+    let elf = object::File::parse(&*bytes)?;
+    let linked = elf.symbol_by_name("_stext").context("no _stext")?.address();
+    let running = kernel.target().address_of("_stext").context("no _stext in the dump")?;
+    let task = kernel.panic_task().context("nobody panicked")?;
+    let trace = task.trace().map_err(|error| anyhow::anyhow!("{error}"))?;
+    let pcs = trace.frames.iter().map(|frame| frame.lookup_pc());
+    Ok(pcs.map(|pc| pc.wrapping_sub(running.wrapping_sub(linked))).collect())
 }
 
 /// What the dumps must answer: the lines of `touch.cmd`, those of the golden tests, and the

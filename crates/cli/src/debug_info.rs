@@ -1,12 +1,22 @@
 //! Debug information of the open dump: which file is taken for which image, and where its index
 //! is kept.
 
-use std::{env, io, ops::Range, path::PathBuf, sync::Arc};
+use std::{
+    env, io,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use necropsy_debuginfo::dwarf::{Cache, DebugFile, Dwarf, FileData};
 use necropsy_dump::Map;
-use necropsy_linux::{Kernel, module};
-use necropsy_target::{Image, Target, debug::ImageDebug, target::VMLINUX};
+use necropsy_linux::{
+    Kernel, build_id,
+    module::{self, Placement},
+};
+use necropsy_target::{Target, debug::ImageDebug, target::VMLINUX};
+
+use crate::debug_files::{DebugFiles, Found, Lookup};
 
 /// A file of debug information, mapped.
 struct Mapped(Map);
@@ -33,10 +43,13 @@ fn cache_directory() -> Option<PathBuf> {
     Some(base.join("necropsy").join("index"))
 }
 
+/// Where the sections of a module are, by name.
+type Place<'a> = &'a dyn Fn(&str) -> Option<u64>;
+
 /// Opens a file as debug information of the kernel, or of a module whose sections `place` knows.
-pub(crate) fn open(
+fn open(
     bytes: Map,
-    place: Option<&dyn Fn(&str) -> Option<u64>>,
+    place: Option<Place<'_>>,
 ) -> Result<Dwarf, String> {
     let bytes = Box::new(Mapped(bytes));
     let file = match place {
@@ -45,7 +58,7 @@ pub(crate) fn open(
     };
     let file = file.map_err(|error| error.to_string())?;
     let directory = cache_directory();
-    let map = |path: &std::path::Path| -> io::Result<necropsy_debuginfo::dwarf::IndexBytes> {
+    let map = |path: &Path| -> io::Result<necropsy_debuginfo::dwarf::IndexBytes> {
         Ok(Box::new(Map::open(path)?))
     };
     let cache = directory.as_deref().map(|directory| Cache { directory, map: &map });
@@ -53,26 +66,77 @@ pub(crate) fn open(
 }
 
 /// How far the running kernel is from where a file was linked.
-fn bias(target: &Target, dwarf: &Dwarf) -> Option<u64> {
-    let linked = dwarf.file().symbols().by_name("_stext")?.address;
-    Some(target.address_of("_stext")?.wrapping_sub(linked))
+fn bias(target: &Target, dwarf: &Dwarf) -> Result<u64, String> {
+    let linked = dwarf.file().symbols().by_name("_stext").ok_or("it has no symbol _stext")?;
+    let running = target.address_of("_stext").ok_or("the dump has no symbol _stext")?;
+    Ok(running.wrapping_sub(linked.address))
 }
 
-/// Tells a kernel how its debug information is found. (TEMPORARY)
-pub(crate) fn attach(kernel: &Arc<Kernel>, dir: Option<PathBuf>) {
-    let Some(dir) = dir else { return };
+/// Tells a kernel how its debug information is found: when it is first asked for.
+pub(crate) fn attach(kernel: &Kernel, files: Arc<DebugFiles>) {
     kernel.target().set_debug_loader(Box::new(move |target, image| {
+        let release = target.vmcoreinfo().and_then(|info| info.get("OSRELEASE"));
         if image.name == VMLINUX {
-            let path = dir.join("vmlinux");
-            let dwarf = open(Map::open(&path).ok()?, None).ok()?;
-            let bias = bias(target, &dwarf)?;
-            Some(ImageDebug { dwarf, bias, path, how: "given" })
-        } else {
-            let path = dir.join(format!("{}.ko", image.name));
-            let map = Map::open(&path).ok()?;
-            let placement = module::placement(target, &image.name).ok()?;
-            let dwarf = open(map, Some(&|name| placement.sections.get(name).copied())).ok()?;
-            Some(ImageDebug { dwarf, bias: 0, path, how: "given" })
+            let lookup = files.kernel(build_id::of_kernel(target).as_deref(), release);
+            return take(lookup, |found| kernel_debug(target, found));
         }
+        // A module that cannot be placed is looked for all the same: the user is told why not.
+        let placement = module::placement(target, &image.name);
+        let id = placement.as_ref().ok().and_then(|placement| placement.build_id.as_deref());
+        let lookup = files.module(&image.name, id, release);
+        take(lookup, |found| module_debug(placement.map_err(|e| e.to_string())?, found))
     }));
+}
+
+/// The file of a module that a user names, or a folder that holds it: `mod -s`, `mod -S`.
+pub(crate) fn load_module(
+    kernel: &Kernel,
+    files: &DebugFiles,
+    name: &str,
+    place: Option<&Path>,
+) -> Option<ImageDebug> {
+    let target = kernel.target();
+    let placement = module::placement(target, name);
+    let id = placement.as_ref().ok().and_then(|placement| placement.build_id.clone());
+    let release = target.vmcoreinfo().and_then(|info| info.get("OSRELEASE"));
+    let lookup = match place {
+        Some(place) => files.module_in(place, name, id.as_deref()),
+        None => files.module(name, id.as_deref(), release),
+    };
+    take(lookup, |found| module_debug(placement.map_err(|e| e.to_string())?, found))
+}
+
+/// Uses what was found. What is wrong with a file is told once, and costs no more than the file:
+/// the dump alone goes on answering.
+fn take(
+    lookup: Lookup,
+    open: impl FnOnce(Found) -> Result<ImageDebug, String>,
+) -> Option<ImageDebug> {
+    for refused in &lookup.refused {
+        eprintln!("necropsy: {refused}");
+    }
+    let found = lookup.found?;
+    let path = found.path.clone();
+    if let Some(note) = &found.note {
+        eprintln!("necropsy: {note}");
+    }
+    match open(found) {
+        Ok(debug) => Some(debug),
+        Err(error) => {
+            eprintln!("necropsy: {}: not used: {error}", path.display());
+            None
+        }
+    }
+}
+
+fn kernel_debug(target: &Target, found: Found) -> Result<ImageDebug, String> {
+    let dwarf = open(found.bytes, None)?;
+    let bias = bias(target, &dwarf)?;
+    Ok(ImageDebug { dwarf, bias, path: found.path, how: found.how })
+}
+
+fn module_debug(placement: Placement, found: Found) -> Result<ImageDebug, String> {
+    let place = |name: &str| placement.sections.get(name).copied();
+    let dwarf = open(found.bytes, Some(&place))?;
+    Ok(ImageDebug { dwarf, bias: 0, path: found.path, how: found.how })
 }

@@ -17,6 +17,7 @@ use necropsy_target::{
 use crate::{
     CommandError, Status,
     aliases::{Aliases, Origin},
+    debug_files::DebugFiles,
     memory::Memory,
     names::{Names, NoNames, TypeKind},
     numbers,
@@ -40,6 +41,8 @@ pub struct Session {
     pub names: Arc<dyn Names>,
     /// Ctrl-C was pressed: the command in progress is to stop soon. Long walks look at it.
     pub interrupted: Arc<AtomicBool>,
+    /// Where debug information is looked for.
+    pub debug_files: Option<Arc<DebugFiles>>,
     /// Source trees of the kernel.
     pub source: Vec<PathBuf>,
     /// Values that `p` printed: `$1` and so on.
@@ -68,6 +71,7 @@ impl Session {
             frame: None,
             names: Arc::new(NoNames),
             interrupted: Arc::default(),
+            debug_files: None,
             source: Vec::new(),
             printed: Vec::new(),
             history: Vec::new(),

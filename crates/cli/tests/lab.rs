@@ -6,63 +6,16 @@
 //! `{vmlinux}` and `{script}` stand for files (the script lies in the lab's directory). What is not
 //! there is skipped, loudly. `log` is held against the console in `crates/linux/tests/log.rs`.
 
+mod common;
+
 use std::{
     collections::BTreeMap,
-    env, fs,
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
+    fs,
+    path::PathBuf,
 };
 
-use necropsy::{
-    language::run_captured,
-    opening::Request,
-    render::{Capture, Form},
-    session::Session,
-};
+use common::{address, drgn, dumps, lab, name, open, rows};
 use serde_json::Value;
-
-fn lab() -> Option<PathBuf> {
-    let lab = env::var_os("NECROPSY_LAB").map(PathBuf::from);
-    if lab.is_none() {
-        eprintln!("SKIPPED: no NECROPSY_LAB");
-    }
-    lab
-}
-
-/// Every dump under `out` with a raw vmcore, but those too large for a test.
-fn dumps(lab: &Path) -> Vec<PathBuf> {
-    const TOO_LARGE: u64 = 2 << 30;
-    let folders = fs::read_dir(lab.join("out")).into_iter().flatten().flatten();
-    let dumps = folders.map(|folder| folder.path().join("vmcore"));
-    let mut dumps: Vec<_> = dumps
-        .filter(|dump| fs::metadata(dump).is_ok_and(|file| file.len() < TOO_LARGE))
-        .filter(|dump| dump.with_file_name("console.log").exists())
-        .collect();
-    dumps.sort();
-    assert!(!dumps.is_empty(), "no dump under {}", lab.display());
-    dumps
-}
-
-/// `k612-null`
-fn name(dump: &Path) -> String {
-    dump.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned()
-}
-
-fn open(files: &[PathBuf]) -> Session {
-    let request = Request { files: files.to_vec(), ..Request::default() };
-    let mut session = Session::on(request.open().unwrap());
-    session.settings.form = Form::Json;
-    session
-}
-
-/// The rows that a line answers with.
-fn rows(session: &mut Session, line: &str) -> Vec<Value> {
-    let capture = Capture::default();
-    run_captured(session, line, &capture);
-    let text = capture.take();
-    let row = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
-    text.lines().map(row).collect()
-}
 
 /// Function names of a row of `bt`, innermost first.
 fn functions(row: &Value) -> Vec<&str> {
@@ -178,36 +131,6 @@ for task in for_each_task(prog):
         comm=task.comm.string_().decode(errors='replace'), frames=frames)))
 ";
 
-/// drgn's tasks by the address of their `task_struct`, `None` without drgn.
-fn drgn(lab: &Path, dump: &Path) -> Option<BTreeMap<u64, Value>> {
-    let Ok(template) = env::var("NECROPSY_DRGN") else {
-        eprintln!("SKIPPED: no NECROPSY_DRGN (drgn -c {{dump}} -s {{vmlinux}} -q {{script}})");
-        return None;
-    };
-    let kernel = name(dump);
-    let kernel = kernel.split('-').next().unwrap_or_default();
-    let vmlinux = lab.join(kernel).join("vmlinux").canonicalize().unwrap();
-    let folder = tempfile::tempdir_in(lab).unwrap();
-    let script = folder.path().join("tasks.py");
-    fs::write(&script, SCRIPT).unwrap();
-    let words = template.split_whitespace().map(|word| {
-        word.replace("{dump}", &dump.display().to_string())
-            .replace("{vmlinux}", &vmlinux.display().to_string())
-            .replace("{script}", &script.display().to_string())
-    });
-    let words: Vec<_> = words.collect();
-    let output = Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).output().unwrap();
-    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8_lossy(&output.stdout);
-    let tasks = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    Some(tasks.map(|task| (address(&task["task"]), task)).collect())
-}
-
-fn address(value: &Value) -> u64 {
-    let text = value.as_str().unwrap_or_default();
-    u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap()
-}
-
 /// A state in crash's two letters and in the one of `/proc`, which drgn prints: a task that is being
 /// woken runs, as far as `/proc` is concerned.
 fn same_state(ours: &str, theirs: &str) -> bool {
@@ -251,7 +174,9 @@ fn tasks_and_stacks_are_those_of_drgn() {
     let Some(lab) = lab() else { return };
     let (mut same, mut all, mut differences) = (0, 0, Vec::new());
     for dump in dumps(&lab) {
-        let Some(theirs) = drgn(&lab, &dump) else { return };
+        let Some(theirs) = drgn(&lab, &dump, SCRIPT) else { return };
+        let theirs: BTreeMap<u64, Value> =
+            theirs.into_iter().map(|task| (address(&task["task"]), task)).collect();
         let mut session = open(std::slice::from_ref(&dump));
         let listed = rows(&mut session, "ps");
         let ours: BTreeMap<u64, &Value> =

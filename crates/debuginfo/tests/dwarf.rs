@@ -69,6 +69,24 @@ fn debug_information_and_btf_describe_the_same_structures() {
 }
 
 #[test]
+fn a_kernel_without_btf_has_its_types_from_debug_information() {
+    for (name, path) in kernels() {
+        let types = Types::new(8);
+        let start = std::time::Instant::now();
+        open(&path, None).load_types(&types);
+        eprintln!("{name}: {} types in {:?}", types.len(), start.elapsed());
+        let btf = btf_of(&path);
+        for (tag, member) in [("task_struct", "mm"), ("module", "list.next"), ("page", "flags")] {
+            let offset = |types: &Types| {
+                types.composite(tag).and_then(|id| types.member(id, member)).map(|m| m.bit_offset)
+            };
+            assert!(offset(&types).is_some(), "{name}: {tag}.{member}");
+            assert_eq!(offset(&types), offset(&btf), "{name}: {tag}.{member}");
+        }
+    }
+}
+
+#[test]
 fn an_index_is_kept_and_found_again() {
     let map = |path: &Path| -> io::Result<IndexBytes> { Ok(Box::new(Map::open(path)?)) };
     for (_, path) in kernels() {

@@ -486,7 +486,8 @@ impl Target {
 
     // ---- types ----
 
-    /// The kernel's types, loaded from its BTF on first use; empty when it has none.
+    /// The kernel's types, loaded on first use: from its BTF, else from debug information; empty
+    /// when there is neither.
     pub fn types(&self) -> &Types {
         &self.types_and_base().0
     }
@@ -500,6 +501,12 @@ impl Target {
         self.types.get_or_init(|| {
             let types = Types::new(8);
             let base = self.read_btf().and_then(|bytes| btf::load_btf(&types, &bytes, None).ok());
+            // Built without BTF, or from before 5.2.
+            if base.is_none()
+                && let Some(debug) = self.debug(&self.kernel)
+            {
+                debug.dwarf.load_types(&types);
+            }
             (types, base)
         })
     }

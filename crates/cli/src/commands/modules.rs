@@ -1,10 +1,16 @@
 //! Loaded modules.
 
-use necropsy_linux::module::{Module, taint_letters};
+use std::path::PathBuf;
+
+use necropsy_linux::{
+    Kernel,
+    module::{Module, taint_letters},
+};
+use necropsy_target::Image;
 use serde::Serialize;
 
 use crate::{
-    CommandError, Outcome,
+    CommandError, Outcome, debug_info,
     parsed::Parsed,
     registry::{Arg, Command, Example, Opt},
     render::{Hex, Output},
@@ -20,18 +26,23 @@ pub(crate) static COMMAND: Command = Command {
         Opt {
             flag: "-s",
             value: Some("module"),
-            help: "types and symbols come from the dump: not needed",
+            help: "read the debug information of this module, from the given file or folder",
         },
         Opt { flag: "-S", value: None, help: "as -s, of all modules" },
-        Opt { flag: "-d", value: Some("module"), help: "there is nothing to unload" },
-        Opt { flag: "-D", value: None, help: "there is nothing to unload" },
+        Opt { flag: "-d", value: Some("module"), help: "forget the debug information of this module" },
+        Opt { flag: "-D", value: None, help: "as -d, of all modules" },
     ],
-    args: &[Arg::Text("object")],
+    args: &[Arg::File],
     description: "\
-Symbols, types (from 5.11 on) and unwind tables of modules are in the dump and need no file.
+Symbols, types (from 5.11 on) and unwind tables of modules are in the dump and need no file. Lines,
+inlined functions and variables need debug information, which is looked for when it is first asked
+for: among the files given with --symbols, by build ID below /usr/lib/debug, beside the dump, and at
+debuginfod servers. With -s and -S it is read from the file or folder given, as .ko, .ko.debug, or
+one of them packed (.xz, .zst, .gz). A file of another build ID is refused. Sections are placed as
+the module's own table in the dump says.
 
-The column OBJECT FILE is crash's: (not loaded) says that no debug information of the module was
-read, and [CONFIG_KALLSYMS] that its symbols are the kernel's own.",
+The column OBJECT FILE is crash's: the file with the module's debug information, or (not loaded);
+[CONFIG_KALLSYMS] says that the module's symbols are the kernel's own.",
     examples: &[
         Example { about: "All modules.", line: "mod", output: "" },
         Example { about: "Which are not the kernel's own.", line: "mod -t", output: "" },
@@ -47,7 +58,7 @@ struct Row<'a> {
     size: u64,
     taints: String,
     build_id: Option<&'a str>,
-    debuginfo: Option<&'a str>,
+    debuginfo: Option<String>,
 }
 
 /// Columns as wide as their widest cell.
@@ -56,18 +67,34 @@ struct Widths {
     size: usize,
 }
 
+impl Widths {
+    fn of(modules: &[&Module]) -> Self {
+        Widths {
+            name: modules.iter().map(|m| m.name.len()).max().unwrap_or(0).max(4),
+            size: modules.iter().map(|m| m.size.to_string().len()).max().unwrap_or(0).max(4),
+        }
+    }
+}
+
+fn heading(kernel: &Kernel, widths: &Widths, out: &mut Output) -> Outcome {
+    let (name, size) = (widths.name, widths.size);
+    // Code and data have bases of their own since 6.4.
+    let base = if kernel.shapes().module.mem.exists() { "TEXT_BASE" } else { "BASE" };
+    out.title(&format!(
+        "{:^16}  {:<name$}  {:^16}  {:>size$}  OBJECT FILE",
+        "MODULE", "NAME", base, "SIZE"
+    ))
+}
+
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let kernel = session.kernel()?;
     let loads = parsed.one_of(&["-s", "-S", "-d", "-D", "-t"])?;
-    if let Some(flag @ ("-s" | "-S")) = loads {
-        // Files of commands do this as a matter of course; what it is for is there already.
-        return out.line(format_args!(
-            "mod {flag}: symbols and types of modules come from the dump; line numbers and locals \
-             would need --symbols, which does not read modules yet"
-        ));
-    }
-    if let Some("-d" | "-D") = loads {
-        return Ok(());
+    match loads {
+        Some("-s") => return load(session, &kernel, parsed, parsed.value("-s"), out),
+        Some("-S") => return load(session, &kernel, parsed, None, out),
+        Some("-d") => return forget(&kernel, parsed.value("-d")),
+        Some("-D") => return forget(&kernel, None),
+        _ => {}
     }
     let (modules, problem) = kernel.modules();
     let mut modules: Vec<&Module> = modules.iter().collect();
@@ -76,26 +103,17 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     if tainted {
         modules.retain(|m| m.taints != 0);
     }
-    let widths = Widths {
-        name: modules.iter().map(|m| m.name.len()).max().unwrap_or(0).max(4),
-        size: modules.iter().map(|m| m.size.to_string().len()).max().unwrap_or(0).max(4),
-    };
-    let (name, size) = (widths.name, widths.size);
+    let widths = Widths::of(&modules);
     if tainted {
         if modules.is_empty() {
             return out.line("no tainted modules");
         }
-        out.title(&format!("{:<name$}  TAINTS", "NAME"))?;
+        out.title(&format!("{:<1$}  TAINTS", "NAME", widths.name))?;
     } else {
-        // Code and data have bases of their own since 6.4.
-        let base = if kernel.shapes().module.mem.exists() { "TEXT_BASE" } else { "BASE" };
-        out.title(&format!(
-            "{:^16}  {:<name$}  {:^16}  {:>size$}  OBJECT FILE",
-            "MODULE", "NAME", base, "SIZE"
-        ))?;
+        heading(&kernel, &widths, out)?;
     }
     for module in modules {
-        show(module, tainted, &widths, out)?;
+        show(module, object(&kernel, &module.name), tainted, &widths, out)?;
     }
     match problem {
         None => Ok(()),
@@ -105,7 +123,89 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     }
 }
 
-fn show(module: &Module, tainted: bool, widths: &Widths, out: &mut Output) -> Outcome {
+/// The file that a module's debug information is in, where it was read or is at hand.
+fn object(kernel: &Kernel, name: &str) -> Option<String> {
+    let target = kernel.target();
+    let image = target.modules().iter().find(|image| image.name == name)?;
+    Some(target.debug(image)?.path.display().to_string())
+}
+
+/// Reads the debug information of one module, or of all.
+fn load(
+    session: &Session,
+    kernel: &Kernel,
+    parsed: &Parsed,
+    name: Option<&str>,
+    out: &mut Output,
+) -> Outcome {
+    let files = session.debug_files.clone().unwrap_or_default();
+    let place = parsed.arg(0).map(PathBuf::from);
+    let target = kernel.target();
+    let wanted = |image: &&Image| name.is_none_or(|name| image.name == name.replace('-', "_"));
+    let images: Vec<&Image> = target.modules().iter().filter(wanted).collect();
+    if let (Some(name), true) = (name, images.is_empty()) {
+        return Err(CommandError::failed(format!("{name}: no such module")));
+    }
+    let mut missing = Vec::new();
+    for image in &images {
+        out.check_interrupt()?;
+        match debug_info::load_module(kernel, &files, &image.name, place.as_deref()) {
+            Some(debug) => target.set_debug(image, Some(debug)),
+            None if target.loaded_debug(image).is_none() => missing.push(image.name.as_str()),
+            None => {}
+        }
+    }
+    list(kernel, &images, out)?;
+    match missing.as_slice() {
+        [] => Ok(()),
+        names => Err(CommandError::missing(format!(
+            "no debug information found of {}{}",
+            names.iter().take(5).copied().collect::<Vec<_>>().join(", "),
+            if names.len() > 5 { format!(" and {} others", names.len() - 5) } else { String::new() }
+        ))),
+    }
+}
+
+/// crash's answer to -s and -S: the modules that were loaded.
+fn list(kernel: &Kernel, images: &[&Image], out: &mut Output) -> Outcome {
+    let (modules, _) = kernel.modules();
+    let loaded = images.iter().filter(|image| kernel.target().loaded_debug(image).is_some());
+    let loaded: Vec<&Module> = loaded
+        .filter_map(|image| modules.iter().find(|module| module.name == image.name))
+        .collect();
+    if loaded.is_empty() {
+        return Ok(());
+    }
+    let widths = Widths::of(&loaded);
+    heading(kernel, &widths, out)?;
+    for module in loaded {
+        show(module, object(kernel, &module.name), false, &widths, out)?;
+    }
+    Ok(())
+}
+
+fn forget(kernel: &Kernel, name: Option<&str>) -> Outcome {
+    let target = kernel.target();
+    let mut any = false;
+    for image in target.modules() {
+        if name.is_none_or(|name| image.name == name.replace('-', "_")) {
+            target.set_debug(image, None);
+            any = true;
+        }
+    }
+    match (any, name) {
+        (false, Some(name)) => Err(CommandError::failed(format!("{name}: no such module"))),
+        _ => Ok(()),
+    }
+}
+
+fn show(
+    module: &Module,
+    object: Option<String>,
+    tainted: bool,
+    widths: &Widths,
+    out: &mut Output,
+) -> Outcome {
     let row = Row {
         name: &module.name,
         module: Hex(module.address),
@@ -113,16 +213,17 @@ fn show(module: &Module, tainted: bool, widths: &Widths, out: &mut Output) -> Ou
         size: module.size,
         taints: taint_letters(module.taints),
         build_id: module.build_id.as_deref(),
-        debuginfo: None,
+        debuginfo: object,
     };
     let (name, size) = (widths.name, widths.size);
     out.record(&row, |line| {
         if tainted {
             return writeln!(line, "{:<name$}  {}", row.name, row.taints);
         }
+        let object = row.debuginfo.as_deref().unwrap_or("(not loaded)  [CONFIG_KALLSYMS]");
         writeln!(
             line,
-            "{:016}  {:<name$}  {:016}  {:>size$}  (not loaded)  [CONFIG_KALLSYMS]",
+            "{:016}  {:<name$}  {:016}  {:>size$}  {object}",
             row.module, row.name, row.base, row.size
         )
     })

@@ -65,6 +65,18 @@ impl Dwarf {
         })
     }
 
+    /// Converts every type that has a name: for a kernel whose own description of its types is
+    /// missing.
+    pub fn load_types(&self, types: &Types) {
+        self.with(|inner| {
+            for kind in [EntryKind::Struct, EntryKind::Union, EntryKind::Enum, EntryKind::Typedef] {
+                for die in inner.index.of_kind(kind) {
+                    inner.convert(types, die);
+                }
+            }
+        });
+    }
+
     /// Every type of a kind that has a name: the name, and the entry's offset for
     /// [`Dwarf::type_at`]. In the order of the file.
     pub fn names(&self, kind: Kind) -> Vec<(String, u32)> {

@@ -1,5 +1,8 @@
 mod costs;
 
+use std::fmt::Write;
+
+use necropsy_debuginfo::Kind;
 use necropsy_linux::{Kernel, shapes::Field};
 use serde::Serialize;
 
@@ -19,7 +22,7 @@ pub(crate) static COMMAND: Command = Command {
     args: &[],
     description: "\
 First the tables that everything comes from: symbols, types, unwind data, of the kernel and of its
-modules. Then every structure that commands read, with each member's offset and size in bytes and
+modules; with debug information, whether it describes the same structures as the kernel's own BTF. Then every structure that commands read, with each member's offset and size in bytes and
 the name that it has in this kernel. A member marked - is one that some kernels rightly lack; one
 marked ! should be there. What is missing is listed once more at the end, with the commands that it
 harms.",
@@ -166,7 +169,7 @@ fn tables(kernel: &Kernel) -> Vec<Table> {
     let (globals, typed) = globals(kernel);
     let row = |table, found, detail, needed_by| Table { table, found, detail, needed_by };
     let of = |count: usize| format!("{count} of {} modules", modules.len());
-    vec![
+    let mut tables = vec![
         row("symbols", symbols > 0, format!("{symbols} of the kernel"), "every command"),
         row(
             "types",
@@ -210,8 +213,41 @@ fn tables(kernel: &Kernel) -> Vec<Table> {
             format!("{typed} of {globals} global variables that are known by name"),
             "p, and names in expressions",
         ),
-    ]
+    ];
+    tables.extend(debug_information(kernel));
+    tables
 }
+
+/// What debug information there is, and whether it speaks of this kernel's types.
+fn debug_information(kernel: &Kernel) -> Vec<Table> {
+    let target = kernel.target();
+    let table = |table, found, detail, needed_by| Table { table, found, detail, needed_by };
+    let Some(debug) = target.debug(target.kernel()) else {
+        let detail = "none found: no lines, inlined functions and variables".into();
+        return vec![table("debug info", true, detail, "bt -l, bt -v, locals, dis -l, dis -s")];
+    };
+    let path = debug.path.display();
+    let mut tables =
+        vec![table("debug info", true, format!("{path} ({})", debug.how), "bt -l, bt -v, locals")];
+    if target.btf_base().is_some() {
+        let comparison = debug.dwarf.compare(kernel.types());
+        let mut detail = format!(
+            "{} structures as in BTF, {} differ",
+            comparison.same,
+            comparison.differences.len()
+        );
+        for difference in comparison.differences.iter().take(MAX_DIFFERENCES) {
+            let keyword = if difference.kind == Kind::Union { "union" } else { "struct" };
+            let _ = write!(detail, "; {keyword} {}: {}", difference.name, difference.what);
+        }
+        let right = comparison.differences.is_empty();
+        tables.push(table("debug types", right, detail, "variables of these types"));
+    }
+    tables
+}
+
+/// Structures on which debug information and BTF disagree that are named.
+const MAX_DIFFERENCES: usize = 10;
 
 /// Globals of the shipped table that this kernel has, and how many of those have a type.
 fn globals(kernel: &Kernel) -> (usize, usize) {
