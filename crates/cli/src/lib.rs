@@ -11,6 +11,7 @@ pub mod commands;
 mod context;
 pub mod convert;
 pub mod crash_args;
+pub mod debug_files;
 mod error;
 mod fields;
 mod kernel;
