@@ -189,6 +189,17 @@ mod tests {
     }
 
     #[test]
+    fn debug_information_of_the_command_line() {
+        let line = "necropsy vmcore --symbols vmlinux --symbols mods --debuginfod http://d \
+                    --any-build-id --source src";
+        let Ok(Invocation::Session(request, _)) = read(line) else { panic!("not a session") };
+        assert_eq!(request.symbols.len(), 2);
+        assert_eq!(request.debuginfod, ["http://d"]);
+        assert_eq!(request.source, [PathBuf::from("src")]);
+        assert!(request.any_build_id && !request.no_debuginfo);
+    }
+
+    #[test]
     fn other_subcommands() {
         assert!(matches!(read("necropsy man"), Ok(Invocation::Action(Action::Man))));
         assert!(read("necropsy completions bash").is_ok());

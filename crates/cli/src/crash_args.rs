@@ -115,8 +115,20 @@ const OPTIONS: &[(&str, Means)] = &[
     ("--cpus", Ignored(1)),
     ("--hash", Ignored(1)),
     ("--max-malloc-bufs", Ignored(1)),
-    ("--mod", Ignored(1)),
-    ("--src", Ignored(1)),
+    (
+        "--mod",
+        Value(|read, folder| {
+            read.request.symbols.push(folder.into());
+            Ok(())
+        }),
+    ),
+    (
+        "--src",
+        Value(|read, folder| {
+            read.request.source.push(folder.into());
+            Ok(())
+        }),
+    ),
     ("--reloc", Refused("is for relocated 32-bit kernels; give --kaslr OFFSET")),
     ("--memory_module", Refused("is for live systems")),
     ("--memory_device", Refused("is for live systems")),
@@ -240,6 +252,15 @@ mod tests {
         assert_eq!(request.kaslr, Some(0x1f00_0000));
         assert!(session.silent && session.no_rc);
         assert_eq!((session.input.len(), session.setup), (1, vec!["set radix 16".to_owned()]));
+    }
+
+    #[test]
+    fn folders_of_modules_and_of_the_source() {
+        let line = "vmlinux vmcore --mod /lib/modules/x --src=/usr/src/linux";
+        let Ok(Invocation::Session(request, _)) = read(line) else { panic!("no session") };
+        assert_eq!(request.symbols, [PathBuf::from("/lib/modules/x")]);
+        assert_eq!(request.source, [PathBuf::from("/usr/src/linux")]);
+        assert_eq!(request.files.len(), 2);
     }
 
     #[test]

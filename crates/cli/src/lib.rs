@@ -11,6 +11,7 @@ pub mod commands;
 mod context;
 pub mod convert;
 pub mod crash_args;
+pub mod debug_files;
 mod debug_info;
 mod error;
 mod fields;

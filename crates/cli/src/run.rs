@@ -81,14 +81,12 @@ fn written(result: io::Result<()>) -> Status {
 }
 
 fn with_session(request: &Request, work: impl FnOnce(&mut Session)) -> Status {
-    match request.open() {
+    match request.session() {
         Err(error) => {
             eprintln!("necropsy: {error}");
             Status::CannotOpen
         }
-        Ok(kernel) => {
-            let mut session = Session::on(kernel);
-            session.settings.zero_excluded = request.zero_excluded;
+        Ok(mut session) => {
             work(&mut session);
             session.status()
         }

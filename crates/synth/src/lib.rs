@@ -4,12 +4,14 @@
 
 mod buffer;
 mod elf;
+mod elf_file;
 mod flattened;
 mod kdump;
 mod pack;
 
 pub use buffer::{Buffer, Order};
 pub use elf::{ElfCore, Segment};
+pub use elf_file::{ElfFile, FileSection};
 pub use flattened::flatten;
 pub use kdump::{Kdump, StoredPage};
 pub use pack::{Codec, pack};

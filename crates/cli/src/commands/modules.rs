@@ -138,7 +138,8 @@ fn load(
     name: Option<&str>,
     out: &mut Output,
 ) -> Outcome {
-    let files = session.debug_files.clone().unwrap_or_default();
+    let files = session.debug_files.clone();
+    let files = files.ok_or_else(|| CommandError::missing("no dump is open".to_owned()))?;
     let place = parsed.arg(0).map(PathBuf::from);
     let target = kernel.target();
     let wanted = |image: &&Image| name.is_none_or(|name| image.name == name.replace('-', "_"));

@@ -6,20 +6,17 @@ use std::{
     cell::{OnceCell, RefCell},
     collections::HashMap,
     fs,
-    io::{self, Read},
     path::{Path, PathBuf},
 };
 
 use necropsy_debuginfo::{DebugFile, Lines, Symbols as Table};
 use necropsy_dump::Map;
-use necropsy_oops::{Location, Place, Symbolizer, channel::Packing};
+use necropsy_oops::{Location, Place, Symbolizer};
 
-/// Folders within folders: `/usr/lib/debug/lib/modules/RELEASE/kernel/drivers/net/…`.
-const MAX_DEPTH: usize = 16;
-/// Files looked at in folders.
-const MAX_FILES: usize = 100_000;
-/// Most bytes that a packed file may grow to: twice the largest `vmlinux` known.
-const MAX_UNPACKED: u64 = 2 << 30;
+use crate::debug_files::{
+    facts::hex,
+    files::{self, module_of, name_of, told},
+};
 
 /// The files that may be asked.
 #[derive(Debug, Default)]
@@ -67,7 +64,7 @@ impl SymbolFiles {
         for path in paths {
             let meta = fs::metadata(path).map_err(|error| told(path, &error))?;
             if meta.is_dir() {
-                files.search(path, 0).map_err(|error| told(path, &error))?;
+                files.search(path).map_err(|error| told(path, &error))?;
             } else {
                 // A file that was named is the kernel if its name is not a module's.
                 files.add(path.clone(), module_of(path));
@@ -88,37 +85,25 @@ impl SymbolFiles {
         self.files.push(SymbolFile { path, opened: OnceCell::new() });
     }
 
-    fn search(&mut self, folder: &Path, depth: usize) -> io::Result<()> {
-        let mut paths: Vec<_> = fs::read_dir(folder)?.flatten().map(|entry| entry.path()).collect();
-        paths.sort();
-        for path in paths {
-            if self.files.len() >= MAX_FILES {
-                break;
-            }
-            // A link may lead back to where the search came from.
-            let Ok(kind) = fs::symlink_metadata(&path).map(|meta| meta.file_type()) else {
-                continue;
-            };
-            if kind.is_dir() && depth < MAX_DEPTH {
-                // A folder that cannot be read has nothing to offer.
-                let _ = self.search(&path, depth + 1);
-            } else if path.is_file() {
-                let module = module_of(&path);
-                let name = name_of(&path);
-                let kernel = ["vmlinux", "System.map"].iter().any(|part| name.starts_with(part));
-                if module.is_some() || kernel {
-                    self.add(path, module);
-                }
-            }
+    fn search(&mut self, folder: &Path) -> std::io::Result<()> {
+        for path in files::search(folder, &mut may_have_symbols)? {
+            let module = module_of(&path);
+            self.add(path, module);
         }
         Ok(())
     }
 }
 
+fn may_have_symbols(path: &Path) -> bool {
+    let name = name_of(path);
+    let kernel = ["vmlinux", "System.map"].iter().any(|part| name.starts_with(part));
+    kernel || module_of(path).is_some()
+}
+
 impl SymbolFile {
     fn get(&self) -> Result<&Opened, &str> {
         let opened = self.opened.get_or_init(|| {
-            let map = open(&self.path).map_err(|error| told(&self.path, &error))?;
+            let map = files::open(&self.path).map_err(|error| told(&self.path, &error))?;
             if let Ok(text) = std::str::from_utf8(&map)
                 && let Some(table) = Table::from_system_map(text).filter(|table| !table.is_empty())
             {
@@ -129,30 +114,6 @@ impl SymbolFile {
         });
         opened.as_ref().map_err(String::as_str)
     }
-}
-
-fn told(path: &Path, error: &io::Error) -> String {
-    format!("{}: {error}", path.display())
-}
-
-fn name_of(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// The module that a file is of, by its name: `snd-hda-intel.ko.xz` is of `snd_hda_intel`.
-fn module_of(path: &Path) -> Option<String> {
-    let name = name_of(path);
-    let (module, rest) = name.split_once(".ko")?;
-    (rest.is_empty() || rest.starts_with('.')).then(|| module.replace('-', "_"))
-}
-
-/// Maps a file, or unpacks it.
-fn open(path: &Path) -> io::Result<Map> {
-    let map = Map::open(path)?;
-    let Some(packing) = Packing::of(&map) else { return Ok(map) };
-    let mut bytes = Vec::new();
-    packing.reader(&*map)?.take(MAX_UNPACKED).read_to_end(&mut bytes)?;
-    Ok(Map::Bytes(bytes))
 }
 
 /// Answers for frames.
@@ -310,10 +271,6 @@ fn tidy(path: &str) -> String {
     parts.join("/")
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -328,19 +285,6 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(tidy(path), tidied);
-        }
-    }
-
-    #[test]
-    fn modules_by_the_names_of_their_files() {
-        for (file, module) in [
-            ("/lib/modules/6.1/kernel/snd-hda-intel.ko.xz", Some("snd_hda_intel")),
-            ("ext4.ko", Some("ext4")),
-            ("ext4.ko.debug", Some("ext4")),
-            ("vmlinux-6.1.0", None),
-            ("x.kore", None),
-        ] {
-            assert_eq!(module_of(Path::new(file)).as_deref(), module, "{file}");
         }
     }
 }
