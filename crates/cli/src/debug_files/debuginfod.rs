@@ -12,7 +12,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 use ureq::{
     Agent,
-    http::{Response, StatusCode},
+    http::{Response, StatusCode, Uri},
     tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
 };
 
@@ -125,10 +125,12 @@ impl Servers {
         let agent = self.agent.get_or_init(agent);
         let address = format!("{}/buildid/{build_id}/debuginfo", url.trim_end_matches('/'));
         // What leads nowhere, or is too slow, leads there for every file.
-        let answer = agent
-            .get(&address)
-            .call()
-            .map_err(|error| Failure::Dead(format!("{error}: asked no more")))?;
+        let mut request = agent.get(&address);
+        if is_local(url) {
+            request = request.config().proxy(None).build();
+        }
+        let answer =
+            request.call().map_err(|error| Failure::Dead(format!("{error}: asked no more")))?;
         match answer.status() {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => {
@@ -150,6 +152,12 @@ impl Servers {
             .map_err(|error| Failure::Here(format!("{}: {}", path.display(), error.error)))?;
         Ok(())
     }
+}
+
+/// Whether the server is on this machine, where no proxy reaches it.
+fn is_local(url: &str) -> bool {
+    let host = url.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
+    host.is_some_and(|host| matches!(host.as_str(), "localhost" | "127.0.0.1" | "[::1]"))
 }
 
 /// How large the file is going to be, as far as the server says.
@@ -266,6 +274,19 @@ mod tests {
         let mut to = Vec::new();
         copy(&b"abc"[..], &mut to, None, &bar).unwrap();
         assert_eq!(to, b"abc");
+    }
+
+    #[test]
+    fn this_machine_is_asked_without_a_proxy() {
+        for (url, local) in [
+            ("http://127.0.0.1:8002/x", true),
+            ("http://[::1]:8002", true),
+            ("https://localhost", true),
+            ("https://127.0.0.1.example.org/", false),
+            ("nonsense", false),
+        ] {
+            assert_eq!(is_local(url), local, "{url}");
+        }
     }
 
     #[test]
