@@ -119,7 +119,11 @@ struct Places {
 
 impl Places {
     /// Keeps what a unit refers to.
-    fn note(&mut self, dwarf: &gimli::Dwarf<Slice<'_>>, unit: &gimli::Unit<Slice<'_>>) -> Result<()> {
+    fn note(
+        &mut self,
+        dwarf: &gimli::Dwarf<Slice<'_>>,
+        unit: &gimli::Unit<Slice<'_>>,
+    ) -> Result<()> {
         let start = unit.header.debug_abbrev_offset().0;
         self.abbrev.keep(start, start + table_len(&self.abbrev.bytes[start..]));
         if let Some(program) = &unit.line_program {
@@ -313,7 +317,8 @@ fn assemble(
     use object::write::{Object, Symbol, SymbolSection};
     let (format, arch) = (object::BinaryFormat::Elf, object::Architecture::X86_64);
     let mut elf = Object::new(format, arch, object::Endianness::Little);
-    let note = elf.add_section(Vec::new(), b".note.gnu.build-id".to_vec(), object::SectionKind::Note);
+    let note =
+        elf.add_section(Vec::new(), b".note.gnu.build-id".to_vec(), object::SectionKind::Note);
     let mut bytes = Vec::new();
     for word in [4u32, id.len() as u32, 3] {
         bytes.extend(word.to_le_bytes());

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use necropsy_debuginfo::dwarf::{Cache, DebugFile, Dwarf, FileData};
+use necropsy_debuginfo::dwarf::{Cache, DebugFile, Dwarf, FileData, IndexBytes};
 use necropsy_dump::Map;
 use necropsy_linux::{
     Kernel, build_id,
@@ -46,21 +46,20 @@ fn cache_directory() -> Option<PathBuf> {
 /// Where the sections of a module are, by name.
 type Place<'a> = &'a dyn Fn(&str) -> Option<u64>;
 
-/// Opens a file as debug information of the kernel, or of a module whose sections `place` knows.
-fn open(
-    bytes: Map,
-    place: Option<Place<'_>>,
-) -> Result<Dwarf, String> {
+/// Opens a file of the kernel, or of a module whose sections `place` knows.
+pub(crate) fn file(bytes: Map, place: Option<Place<'_>>) -> Result<DebugFile, String> {
     let bytes = Box::new(Mapped(bytes));
     let file = match place {
         None => DebugFile::open(bytes),
         Some(place) => DebugFile::open_placed(bytes, place),
     };
-    let file = file.map_err(|error| error.to_string())?;
+    file.map_err(|error| error.to_string())
+}
+
+/// Makes a file's debug information ready, by the index that was kept of it.
+pub(crate) fn index(file: DebugFile) -> Result<Dwarf, String> {
     let directory = cache_directory();
-    let map = |path: &Path| -> io::Result<necropsy_debuginfo::dwarf::IndexBytes> {
-        Ok(Box::new(Map::open(path)?))
-    };
+    let map = |path: &Path| -> io::Result<IndexBytes> { Ok(Box::new(Map::open(path)?)) };
     let cache = directory.as_deref().map(|directory| Cache { directory, map: &map });
     Dwarf::open(file, cache.as_ref()).map_err(|error| error.to_string())
 }
@@ -130,13 +129,13 @@ fn take(
 }
 
 fn kernel_debug(target: &Target, found: Found) -> Result<ImageDebug, String> {
-    let dwarf = open(found.bytes, None)?;
+    let dwarf = index(file(found.bytes, None)?)?;
     let bias = bias(target, &dwarf)?;
     Ok(ImageDebug { dwarf, bias, path: found.path, how: found.how })
 }
 
 fn module_debug(placement: Placement, found: Found) -> Result<ImageDebug, String> {
     let place = |name: &str| placement.sections.get(name).copied();
-    let dwarf = open(found.bytes, Some(&place))?;
+    let dwarf = index(file(found.bytes, Some(&place))?)?;
     Ok(ImageDebug { dwarf, bias: 0, path: found.path, how: found.how })
 }

@@ -58,7 +58,9 @@ fn find(tree: &Path, file: &str) -> Option<PathBuf> {
         })
         .collect();
     (0..parts.len())
-        .map(|skipped| parts[skipped..].iter().fold(tree.to_path_buf(), |path, part| path.join(part)))
+        .map(|skipped| {
+            parts[skipped..].iter().fold(tree.to_path_buf(), |path, part| path.join(part))
+        })
         .find(|path| path.is_file())
 }
 

@@ -8,11 +8,7 @@
 
 mod common;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::PathBuf,
-};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use common::{address, drgn, dumps, lab, name, open, rows};
 use serde_json::Value;

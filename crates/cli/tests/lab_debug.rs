@@ -135,7 +135,9 @@ fn lines_inlined_functions_and_variables_are_those_of_drgn() {
         }
     }
     let Tally { frames, values, both_lost, only_ours, differences } = &tally;
-    eprintln!("{frames} frames, {values} values alike; lost: {both_lost} by both, {only_ours} by drgn");
+    eprintln!(
+        "{frames} frames, {values} values alike; lost: {both_lost} by both, {only_ours} by drgn"
+    );
     assert!(differences.is_empty(), "{} differ:\n{}", differences.len(), differences.join("\n"));
     assert!(*frames == 0 || *values > 1000, "only {values} values");
 }
@@ -147,7 +149,11 @@ fn compare(dump: &str, ours: &[(Place, &Value)], theirs: &[(Place, &Value)], tal
         kernel.map(|(place, _)| format!("{place:?}")).collect::<Vec<_>>()
     };
     if places(ours) != places(theirs) {
-        tally.differences.push(format!("{dump}: {:#?}\n  drgn {:#?}", places(ours), places(theirs)));
+        tally.differences.push(format!(
+            "{dump}: {:#?}\n  drgn {:#?}",
+            places(ours),
+            places(theirs)
+        ));
         return;
     }
     let kernel = |frames: &'_ [(Place, &Value)]| {
@@ -171,9 +177,10 @@ fn compare(dump: &str, ours: &[(Place, &Value)], theirs: &[(Place, &Value)], tal
                 (Value::String(_), _) => tally.only_ours += 1,
                 (Value::Null, _) => {}
                 (theirs, ours) if same(theirs, ours) => tally.values += 1,
-                (theirs, ours) => tally
-                    .differences
-                    .push(format!("{dump}: {}: {name} is {ours}, drgn {theirs}", frame["function"])),
+                (theirs, ours) => tally.differences.push(format!(
+                    "{dump}: {}: {name} is {ours}, drgn {theirs}",
+                    frame["function"]
+                )),
             }
         }
     }

@@ -8,7 +8,6 @@ pub mod dwarf;
 pub mod elf;
 pub mod globals;
 pub mod kallsyms;
-pub mod lines;
 pub mod orc;
 pub mod symbols;
 pub mod types;
@@ -19,7 +18,6 @@ pub use ctype::parse_type;
 pub use elf::{Elf, ElfError, Section};
 pub use globals::{global_type, global_type_within};
 pub use kallsyms::{KallsymsError, KallsymsTables, find_kallsyms, load_kallsyms};
-pub use lines::{DebugFile, Lines, SourceLine};
 pub use orc::{Orc, OrcEntry, OrcError, OrcFormat, OrcInPlace, OrcKind, OrcReg, orc_format};
 pub use symbols::{Symbol, Symbols, SymbolsBuilder};
 pub use types::{

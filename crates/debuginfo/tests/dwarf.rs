@@ -119,7 +119,9 @@ fn pahole(text: &str) -> BTreeMap<String, Vec<Layout>> {
         let direct = line.starts_with('\t') && !line.starts_with("\t\t");
         if let Some(tag) = line.strip_suffix(" {").filter(|_| !line.starts_with('\t')) {
             current = Some((tag.to_owned(), Vec::new()));
-        } else if let (Some(rest), Some((_, members))) = (line.strip_prefix("\t/* size: "), &current) {
+        } else if let (Some(rest), Some((_, members))) =
+            (line.strip_prefix("\t/* size: "), &current)
+        {
             let size = rest.split(',').next().unwrap().trim().parse().unwrap();
             let (tag, _) = current.as_ref().unwrap();
             found.entry(tag.clone()).or_default().push((size, members.clone()));
@@ -133,7 +135,9 @@ fn pahole(text: &str) -> BTreeMap<String, Vec<Layout>> {
                 Some((first, rest)) => (first, rest.split_whitespace().next().unwrap_or("0")),
                 None => (numbers.split(' ').next().unwrap_or(""), "0"),
             };
-            let (Ok(offset), Ok(bit)) = (first.parse::<u64>(), bit.parse::<u64>()) else { continue };
+            let (Ok(offset), Ok(bit)) = (first.parse::<u64>(), bit.parse::<u64>()) else {
+                continue;
+            };
             members.push((name_of(declaration), offset * 8 + bit));
         }
     }
@@ -175,7 +179,8 @@ fn structures_have_the_offsets_that_pahole_prints() {
         return;
     };
     for (name, path) in kernels() {
-        let line = command.replace("{vmlinux}", &fs::canonicalize(&path).unwrap().to_string_lossy());
+        let line =
+            command.replace("{vmlinux}", &fs::canonicalize(&path).unwrap().to_string_lossy());
         let output = Command::new("sh").args(["-c", &line]).output().unwrap();
         let expected = pahole(&String::from_utf8_lossy(&output.stdout));
         assert!(expected.len() > 5000, "{name}: pahole printed {} structures", expected.len());
@@ -211,9 +216,10 @@ fn structures_have_the_offsets_that_pahole_prints() {
 
 fn layout(types: &Types, id: TypeId) -> Option<Layout> {
     let Type::Composite(composite) = types.get(id) else { return None };
-    let members = composite.members.iter().map(|member| {
-        (types.name(member.name).to_owned(), member.bit_offset)
-    });
+    let members = composite
+        .members
+        .iter()
+        .map(|member| (types.name(member.name).to_owned(), member.bit_offset));
     Some((composite.size, members.collect()))
 }
 
@@ -224,7 +230,8 @@ fn damage_is_no_panic_and_no_hang() {
     let look = |bytes: Vec<u8>| {
         let Ok(file) = DebugFile::open(Box::new(bytes)) else { return };
         let Ok(dwarf) = Dwarf::open(file, None) else { return };
-        let starts: Vec<u64> = dwarf.file().symbols().iter().map(|s| s.address).step_by(997).collect();
+        let starts: Vec<u64> =
+            dwarf.file().symbols().iter().map(|s| s.address).step_by(997).collect();
         for address in starts {
             let _ = (dwarf.frames_at(address), dwarf.cfi_at(address));
         }

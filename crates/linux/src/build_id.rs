@@ -22,7 +22,9 @@ pub fn of_kernel(target: &Target) -> Option<Vec<u8>> {
 /// The build ID in a note section at a kernel virtual address.
 pub(crate) fn at(target: &Target, address: u64) -> Option<Vec<u8>> {
     let header = target.read_array::<12>(address).ok()?;
-    let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    let word = |at: usize| {
+        u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+    };
     let size = u64::from(word(0)).checked_add(u64::from(word(4)))?.checked_add(16)?;
     in_notes(&target.read_bytes(address, size.min(256)).ok()?)
 }
@@ -69,7 +71,9 @@ mod tests {
     #[test]
     fn the_build_id_among_other_notes() {
         let mut notes = Vec::new();
-        for (name, kind, id) in [(&b"Xen\0"[..], 3u32, &b"no"[..]), (b"GNU\0", 3, &[0xab, 0xcd, 0xef])] {
+        for (name, kind, id) in
+            [(&b"Xen\0"[..], 3u32, &b"no"[..]), (b"GNU\0", 3, &[0xab, 0xcd, 0xef])]
+        {
             notes.extend((name.len() as u32).to_le_bytes());
             notes.extend((id.len() as u32).to_le_bytes());
             notes.extend(kind.to_le_bytes());

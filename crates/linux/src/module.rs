@@ -175,7 +175,9 @@ pub fn placement(target: &Target, name: &str) -> Result<Placement> {
     let noted = sections.get(".note.gnu.build-id").and_then(|&at| crate::build_id::at(target, at));
     let build_id = noted.or_else(|| {
         let kept = module.build_id.as_deref()?;
-        (0..kept.len() / 2).map(|at| u8::from_str_radix(kept.get(2 * at..2 * at + 2)?, 16).ok()).collect()
+        (0..kept.len() / 2)
+            .map(|at| u8::from_str_radix(kept.get(2 * at..2 * at + 2)?, 16).ok())
+            .collect()
     });
     Ok(Placement { sections, build_id })
 }

@@ -9,9 +9,7 @@ use std::{
 
 use necropsy_debuginfo::{
     TypeId, Types,
-    dwarf::{
-        self, Callee, Cfi, Dwarf, Local, Lost, Placed, Rule, SourceFrame, TailCall,
-    },
+    dwarf::{self, Callee, Cfi, Dwarf, Local, Lost, Placed, Rule, SourceFrame, TailCall},
 };
 
 use crate::{

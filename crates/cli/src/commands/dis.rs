@@ -29,7 +29,11 @@ pub(crate) static COMMAND: Command = Command {
         Opt { flag: "-x", value: None, help: "offsets in hexadecimal" },
         Opt { flag: "-d", value: None, help: "offsets in decimal" },
         Opt { flag: "-l", value: None, help: "file and line (needs debug information)" },
-        Opt { flag: "-s", value: None, help: "source text in place of code (needs debug information)" },
+        Opt {
+            flag: "-s",
+            value: None,
+            help: "source text in place of code (needs debug information)",
+        },
         Opt { flag: "-b", value: Some("bytes"), help: "skip so many bytes behind each ud2" },
     ],
     args: &[Arg::Symbol, Arg::Number],

@@ -94,7 +94,13 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     out.record(&row, |line| {
         let function = row.function.as_deref().unwrap_or("(unknown)");
         let mark = if row.inlined { " (inlined)" } else { "" };
-        writeln!(line, "{:>3} [{}] {function} at {}{mark}", format!("#{}", row.index), row.sp, row.pc)?;
+        writeln!(
+            line,
+            "{:>3} [{}] {function} at {}{mark}",
+            format!("#{}", row.index),
+            row.sp,
+            row.pc
+        )?;
         if let (Some(file), Some(number)) = (&row.file, row.line) {
             writeln!(line, "    {file}: {number}")?;
             if let Some(text) = source.line(file, number) {

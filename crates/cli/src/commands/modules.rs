@@ -29,7 +29,11 @@ pub(crate) static COMMAND: Command = Command {
             help: "read the debug information of this module, from the given file or folder",
         },
         Opt { flag: "-S", value: None, help: "as -s, of all modules" },
-        Opt { flag: "-d", value: Some("module"), help: "forget the debug information of this module" },
+        Opt {
+            flag: "-d",
+            value: Some("module"),
+            help: "forget the debug information of this module",
+        },
         Opt { flag: "-D", value: None, help: "as -d, of all modules" },
     ],
     args: &[Arg::File],
@@ -162,7 +166,11 @@ fn load(
         names => Err(CommandError::missing(format!(
             "no debug information found of {}{}",
             names.iter().take(5).copied().collect::<Vec<_>>().join(", "),
-            if names.len() > 5 { format!(" and {} others", names.len() - 5) } else { String::new() }
+            if names.len() > 5 {
+                format!(" and {} others", names.len() - 5)
+            } else {
+                String::new()
+            }
         ))),
     }
 }

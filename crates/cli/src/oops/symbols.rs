@@ -9,13 +9,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use necropsy_debuginfo::{DebugFile, Lines, Symbols as Table};
-use necropsy_dump::Map;
+use necropsy_debuginfo::{
+    Symbols as Table,
+    dwarf::{DebugFile, Dwarf},
+};
 use necropsy_oops::{Location, Place, Symbolizer};
 
-use crate::debug_files::{
-    facts::hex,
-    files::{self, module_of, name_of, told},
+use crate::{
+    debug_files::{
+        facts::hex,
+        files::{self, module_of, name_of, told},
+    },
+    debug_info,
 };
 
 /// The files that may be asked.
@@ -34,23 +39,41 @@ struct SymbolFile {
 
 #[derive(Debug)]
 enum Opened {
-    Elf(DebugFile<Map>),
+    /// With debug information.
+    Debug(Box<Dwarf>),
+    /// With symbols alone.
+    Elf(Box<DebugFile>),
     SystemMap(Table),
 }
 
 impl Opened {
     fn table(&self) -> &Table {
         match self {
+            Opened::Debug(dwarf) => dwarf.file().symbols(),
             Opened::Elf(file) => file.symbols(),
             Opened::SystemMap(table) => table,
         }
     }
 
-    fn elf(&self) -> Option<&DebugFile<Map>> {
+    fn elf(&self) -> Option<&DebugFile> {
         match self {
+            Opened::Debug(dwarf) => Some(dwarf.file()),
             Opened::Elf(file) => Some(file),
             Opened::SystemMap(_) => None,
         }
+    }
+
+    /// What the debug information says of an address, the innermost function first.
+    fn lines_at(&self, address: u64) -> Vec<Location> {
+        let Opened::Debug(dwarf) = self else { return Vec::new() };
+        let frames = dwarf.frames_at(address).into_iter();
+        frames
+            .map(|frame| Location {
+                function: frame.function.unwrap_or_default(),
+                file: frame.file,
+                line: frame.line,
+            })
+            .collect()
     }
 }
 
@@ -109,8 +132,11 @@ impl SymbolFile {
             {
                 return Ok(Opened::SystemMap(table));
             }
-            let file = DebugFile::open(map);
-            file.map(Opened::Elf).map_err(|error| format!("{}: {error}", self.path.display()))
+            let opened = debug_info::file(map, None).and_then(|file| match file.has_lines() {
+                true => debug_info::index(file).map(|dwarf| Opened::Debug(Box::new(dwarf))),
+                false => Ok(Opened::Elf(Box::new(file))),
+            });
+            opened.map_err(|error| format!("{}: {error}", self.path.display()))
         });
         opened.as_ref().map_err(String::as_str)
     }
@@ -119,21 +145,12 @@ impl SymbolFile {
 /// Answers for frames.
 pub(super) struct Symbols<'a> {
     files: &'a SymbolFiles,
-    /// The DWARF of a file, once it was asked.
-    lines: RefCell<HashMap<usize, Option<Lines<'a>>>>,
-    /// What the source files of the kernel have in front: where it was built.
-    root: OnceCell<String>,
     problems: RefCell<Vec<String>>,
 }
 
 impl<'a> Symbols<'a> {
     pub(super) fn of(files: &'a SymbolFiles) -> Self {
-        Symbols {
-            files,
-            lines: RefCell::default(),
-            root: OnceCell::new(),
-            problems: RefCell::default(),
-        }
+        Symbols { files, problems: RefCell::default() }
     }
 
     /// What was wrong with files.
@@ -163,42 +180,6 @@ impl<'a> Symbols<'a> {
         let files = self.files.by_module.get(&None);
         files.into_iter().flatten().filter_map(|index| Some((*index, self.file(*index)?)))
     }
-
-    /// What the DWARF of a file says of an address.
-    fn lines_at(&self, index: usize, address: u64) -> Vec<Location> {
-        let mut lines = self.lines.borrow_mut();
-        let lines = lines.entry(index).or_insert_with(|| {
-            let file = self.file(index)?.elf().filter(|file| file.has_lines())?;
-            let read = file.lines().map_err(|error| {
-                let path = self.files.files.get(index).map(|file| file.path.display());
-                path.into_iter().for_each(|path| self.problem(&format!("{path}: {error}")));
-            });
-            read.ok()
-        });
-        let found = lines.as_ref().map(|lines| lines.at(address)).unwrap_or_default();
-        found
-            .into_iter()
-            .map(|place| Location {
-                function: place.function.unwrap_or_default(),
-                file: place.file.map(|file| tidy(&file)),
-                line: place.line,
-            })
-            .collect()
-    }
-
-    /// The kernel is built in a directory that says nothing to anybody: what stands before
-    /// `init/main.c` is taken off.
-    fn root(&self) -> &str {
-        self.root.get_or_init(|| {
-            let found = self.kernels().find_map(|(index, kernel)| {
-                let start = kernel.elf()?.locate("start_kernel", 0, None)?;
-                let places = self.lines_at(index, start);
-                let file = places.last()?.file.clone()?;
-                Some(file.strip_suffix("init/main.c")?.to_owned())
-            });
-            found.unwrap_or_default()
-        })
-    }
 }
 
 impl Symbolizer for Symbols<'_> {
@@ -206,23 +187,15 @@ impl Symbolizer for Symbols<'_> {
         let module = place.module.map(|name| name.replace('-', "_"));
         let Some(files) = self.files.by_module.get(&module) else { return Vec::new() };
         for &index in files {
-            let Some(file) = self.file(index).and_then(Opened::elf) else { continue };
+            let Some(opened) = self.file(index) else { continue };
+            let Some(file) = opened.elf() else { continue };
             if let (Some(wanted), Some(found)) = (place.build_id, file.build_id())
                 && !wanted.eq_ignore_ascii_case(&hex(found))
             {
                 continue;
             }
-            let Some(address) = file.locate(place.function, place.offset, place.size) else {
-                continue;
-            };
-            let mut found = self.lines_at(index, address);
-            for location in &mut found {
-                if let Some(file) = &mut location.file
-                    && let Some(short) = file.strip_prefix(self.root())
-                {
-                    *file = short.to_owned();
-                }
-            }
+            let located = file.locate(place.function, place.offset, place.size);
+            let found = located.map_or_else(Vec::new, |address| opened.lines_at(address));
             if !found.is_empty() {
                 return found;
             }
@@ -235,7 +208,9 @@ impl Symbolizer for Symbols<'_> {
             return None;
         }
         self.kernels().find_map(|(_, kernel)| match kernel {
-            Opened::Elf(file) => file.locate(place.function, place.offset, place.size),
+            Opened::Debug(_) | Opened::Elf(_) => {
+                kernel.elf()?.locate(place.function, place.offset, place.size)
+            }
             Opened::SystemMap(table) => match table.all_by_name(place.function).as_slice() {
                 [symbol] => symbol.address.checked_add(place.offset),
                 _ => None,
@@ -253,38 +228,5 @@ impl Symbolizer for Symbols<'_> {
                 _ => None,
             }
         })
-    }
-}
-
-/// A path without the detours over `..` that builds outside of the source tree have.
-fn tidy(path: &str) -> String {
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match (part, parts.last()) {
-            (".", Some(_)) => {}
-            ("..", Some(last)) if !matches!(*last, "" | "." | "..") => {
-                parts.pop();
-            }
-            _ => parts.push(part),
-        }
-    }
-    parts.join("/")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn detours_are_taken_out_of_paths() {
-        for (path, tidied) in [
-            ("/build/linux/debian/build/../../fs/read_write.c", "/build/linux/fs/read_write.c"),
-            ("../../../kernel/fork.c", "../../../kernel/fork.c"),
-            ("./arch/x86/./mm/fault.c", "./arch/x86/mm/fault.c"),
-            ("/..", "/.."),
-            ("", ""),
-        ] {
-            assert_eq!(tidy(path), tidied);
-        }
     }
 }

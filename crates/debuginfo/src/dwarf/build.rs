@@ -92,11 +92,7 @@ pub(super) fn build(file: &DebugFile) -> Parts {
 }
 
 /// The first of equal entries, whichever thread came across it.
-fn keep(
-    named: &mut HashMap<Key, u32>,
-    key: Key,
-    die: u32,
-) {
+fn keep(named: &mut HashMap<Key, u32>, key: Key, die: u32) {
     named.entry(key).and_modify(|first| *first = die.min(*first)).or_insert(die);
 }
 

@@ -47,8 +47,7 @@ impl Inner<'_> {
         let entry = self.frame.fde_from_offset(&bases, offset, gimli::DebugFrame::cie_from_offset);
         let entry = entry.ok()?;
         let mut context = UnwindContext::new();
-        let row =
-            entry.unwind_info_for_address(&self.frame, &bases, &mut context, address).ok()?;
+        let row = entry.unwind_info_for_address(&self.frame, &bases, &mut context, address).ok()?;
         let cfa = match row.cfa() {
             CfaRule::RegisterAndOffset { register, offset } => Some((register.0, *offset)),
             CfaRule::Expression(_) => None,

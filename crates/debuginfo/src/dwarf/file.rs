@@ -231,8 +231,8 @@ impl Layout {
 
 fn section_id(name: &str) -> Option<SectionId> {
     use SectionId::{
-        DebugAbbrev, DebugAddr, DebugAranges, DebugFrame, DebugInfo, DebugLine, DebugLineStr, DebugLoc,
-        DebugLocLists, DebugRanges, DebugRngLists, DebugStr, DebugStrOffsets,
+        DebugAbbrev, DebugAddr, DebugAranges, DebugFrame, DebugInfo, DebugLine, DebugLineStr,
+        DebugLoc, DebugLocLists, DebugRanges, DebugRngLists, DebugStr, DebugStrOffsets,
     };
     [
         DebugAbbrev,

@@ -27,9 +27,7 @@ pub use file::{DebugFile, FileBytes, FileData};
 pub use index::IndexBytes;
 pub use source::{Scope, SourceFrame, tidy};
 pub use types::Variable;
-pub use variables::{
-    Callee, Frame, Local, Lost, Placed, TailCall, register_name, register_number,
-};
+pub use variables::{Callee, Frame, Local, Lost, Placed, TailCall, register_name, register_number};
 
 use file::Slice;
 use index::Index;
@@ -150,11 +148,7 @@ impl<'a> Inner<'a> {
         let slot = self.units.get(number)?;
         let read = || {
             let header = self.dwarf.unit_header(DebugInfoOffset(start as usize)).ok()?;
-            Some(Unit {
-                offset: start,
-                unit: self.dwarf.unit(header).ok()?,
-                rows: OnceLock::new(),
-            })
+            Some(Unit { offset: start, unit: self.dwarf.unit(header).ok()?, rows: OnceLock::new() })
         };
         slot.get_or_init(read).as_ref()
     }

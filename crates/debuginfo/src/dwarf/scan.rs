@@ -348,7 +348,9 @@ impl Shapes {
             };
             match (steps.last_mut(), step) {
                 (_, Step::Skip(0)) => {}
-                (Some(Step::Skip(before)), Step::Skip(more)) => *before = before.checked_add(more)?,
+                (Some(Step::Skip(before)), Step::Skip(more)) => {
+                    *before = before.checked_add(more)?
+                }
                 _ => steps.push(step),
             }
         }

@@ -147,7 +147,12 @@ impl<'a> Inner<'a> {
     }
 
     /// The function and what is inlined in it at an address, outermost first.
-    pub(super) fn scopes(&self, unit: &Unit<'a>, function: u32, address: u64) -> Option<Vec<Scope>> {
+    pub(super) fn scopes(
+        &self,
+        unit: &Unit<'a>,
+        function: u32,
+        address: u64,
+    ) -> Option<Vec<Scope>> {
         let mut scopes = vec![Scope { dies: vec![function], function }];
         let mut at = unit.local(function)?;
         for _ in 0..MAX_DEPTH {

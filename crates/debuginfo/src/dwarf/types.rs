@@ -162,11 +162,29 @@ enum Target {
 enum Draft {
     Ready(Type),
     Pointer(Target),
-    Array { element: Target, counts: Vec<u64> },
-    Composite { kind: CompositeKind, name: Name, size: u64, members: Vec<(Target, Member)> },
-    Typedef { name: Name, target: Target },
-    Qualified { qualifier: Qualifier, target: Target },
-    Function { result: Target, params: Vec<(Target, Name)>, variadic: bool },
+    Array {
+        element: Target,
+        counts: Vec<u64>,
+    },
+    Composite {
+        kind: CompositeKind,
+        name: Name,
+        size: u64,
+        members: Vec<(Target, Member)>,
+    },
+    Typedef {
+        name: Name,
+        target: Target,
+    },
+    Qualified {
+        qualifier: Qualifier,
+        target: Target,
+    },
+    Function {
+        result: Target,
+        params: Vec<(Target, Name)>,
+        variadic: bool,
+    },
     /// The same as another.
     Alias(Target),
 }
@@ -237,7 +255,8 @@ impl<'a> Batch<'_, 'a> {
             dw::DW_TAG_base_type => Kind::Typedef,
             _ => return None,
         };
-        let name = self.inner.dwarf.attr_string(&unit.unit, entry.attr_value(dw::DW_AT_name)?).ok()?;
+        let name =
+            self.inner.dwarf.attr_string(&unit.unit, entry.attr_value(dw::DW_AT_name)?).ok()?;
         let name = std::str::from_utf8(name.slice()).ok()?;
         let size = entry.attr_value(dw::DW_AT_byte_size).and_then(|size| size.udata_value());
         let found = self.types.find_all(kind, name);
@@ -286,7 +305,8 @@ impl<'a> Batch<'_, 'a> {
                 return true;
             }
             let text = self.text(unit, child);
-            same = values.next().is_some_and(|value| self.types.name(value.name).as_bytes() == text);
+            same =
+                values.next().is_some_and(|value| self.types.name(value.name).as_bytes() == text);
             same
         });
         same && values.next().is_none()
@@ -315,7 +335,8 @@ impl<'a> Batch<'_, 'a> {
         let number = |name| entry.attr_value(name).and_then(|value| value.udata_value());
         let size = number(dw::DW_AT_byte_size).unwrap_or(0);
         let width = u32::try_from(size).unwrap_or(0);
-        let mut target = |batch: &mut Self, entry: &Die<'a>| match entry.attr_value(dw::DW_AT_type) {
+        let mut target = |batch: &mut Self, entry: &Die<'a>| match entry.attr_value(dw::DW_AT_type)
+        {
             Some(value) => match inner.reference(unit, &value) {
                 Some(die) => batch.target(die, numbers, queue),
                 None => Target::Known(TypeId::VOID),
@@ -494,8 +515,9 @@ impl<'a> Batch<'_, 'a> {
                     Draft::Typedef { name, target } => {
                         made.push(Type::Typedef { name: *name, target: id(target) });
                     }
-                    Draft::Qualified { qualifier, target } => made
-                        .push(Type::Qualified { qualifier: *qualifier, target: id(target) }),
+                    Draft::Qualified { qualifier, target } => {
+                        made.push(Type::Qualified { qualifier: *qualifier, target: id(target) })
+                    }
                     Draft::Function { result, params, variadic } => {
                         let params = params
                             .iter()
@@ -572,10 +594,7 @@ fn place(unit: &Unit<'_>, entry: &Die<'_>) -> (u64, u32) {
     // DWARF 2 and 3 count a bit-field from the most significant bit of its storage.
     match (number(dw::DW_AT_bit_offset), number(dw::DW_AT_byte_size)) {
         (Some(from_top), Some(storage)) => {
-            let low = storage
-                .wrapping_mul(8)
-                .wrapping_sub(from_top)
-                .wrapping_sub(size.into());
+            let low = storage.wrapping_mul(8).wrapping_sub(from_top).wrapping_sub(size.into());
             (bits.wrapping_add(low), size)
         }
         _ => (bits, size),

@@ -276,8 +276,14 @@ impl<'a> Inner<'a> {
                 }
                 let Some(ty) = self.type_of(types, offset) else { continue };
                 let size = types.size_of(ty);
-                let evaluation =
-                    Evaluation { inner: self, unit, function: scope.function, address, frame, depth: 0 };
+                let evaluation = Evaluation {
+                    inner: self,
+                    unit,
+                    function: scope.function,
+                    address,
+                    frame,
+                    depth: 0,
+                };
                 let place = evaluation.variable(&entry, offset, size);
                 let position = argument.then_some(number);
                 locals.push(Local { name, ty, argument, position, depth, place });
@@ -574,8 +580,7 @@ impl<'a> Evaluation<'_, 'a> {
             state = match state {
                 EvaluationResult::Complete => return Ok((machine.result(), entry)),
                 EvaluationResult::RequiresRegister { register, base_type } => {
-                    let bits =
-                        self.frame.register(register.0).ok_or(Lost::Register(register.0))?;
+                    let bits = self.frame.register(register.0).ok_or(Lost::Register(register.0))?;
                     let value = Value::from_u64(self.value_type(base_type), bits);
                     machine.resume_with_register(value.map_err(unsupported)?)
                 }
@@ -598,10 +603,8 @@ impl<'a> Evaluation<'_, 'a> {
                     machine.resume_with_call_frame_cfa(cfa)
                 }
                 EvaluationResult::RequiresEntryValue(expression) => {
-                    let register =
-                        register_in(self.unit, expression).ok_or(Lost::Unsupported)?;
-                    let value =
-                        self.frame.entry_register(register).ok_or(Lost::Entry(register))?;
+                    let register = register_in(self.unit, expression).ok_or(Lost::Unsupported)?;
+                    let value = self.frame.entry_register(register).ok_or(Lost::Entry(register))?;
                     entry = true;
                     machine.resume_with_entry_value(Value::Generic(value))
                 }

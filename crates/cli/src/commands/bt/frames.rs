@@ -179,7 +179,9 @@ impl Row {
     fn write(&self, kernel: &Kernel, style: &Style, line: &mut dyn Write) -> std::fmt::Result {
         writeln!(line, "{}", self.header)?;
         let mut previous: Option<&Frame> = None;
-        for (row, frame) in self.frames.iter().filter_map(|r| Some((r, self.found.get(r.physical)?))) {
+        for (row, frame) in
+            self.frames.iter().filter_map(|r| Some((r, self.found.get(r.physical)?)))
+        {
             let first = previous.is_none_or(|before| !std::ptr::eq(before, frame));
             if frame.saved_regs && first {
                 write_exception(line, kernel, frame)?;
