@@ -12,6 +12,7 @@ use necropsy_debuginfo::{
 use necropsy_dump::{Dump, Fault, PhysicalMemory, Read, Reason, Space, VmCoreInfo};
 
 use crate::{
+    dataflow,
     image::{Image, Located, OrcTables, Range},
     layout::{Layout, Overrides},
     paging::Walk,
@@ -43,6 +44,7 @@ pub struct Target {
     types: OnceLock<(Types, Option<BtfBase>)>,
     modules: OnceLock<Vec<Image>>,
     module_loader: OnceLock<fn(&Target) -> Vec<Image>>,
+    functions: dataflow::Cache,
     facts: Vec<Fact>,
     problem: Option<String>,
 }
@@ -82,6 +84,7 @@ impl Target {
             types: OnceLock::new(),
             modules: OnceLock::new(),
             module_loader: OnceLock::new(),
+            functions: dataflow::Cache::default(),
             facts,
             problem: None,
         };
@@ -524,6 +527,10 @@ impl Target {
     }
 
     // ---- unwinding ----
+
+    pub(crate) fn functions(&self) -> &dataflow::Cache {
+        &self.functions
+    }
 
     pub(crate) fn load_orc(&self, tables: &OrcTables) -> Option<Orc> {
         let ip = self.read_bytes(tables.ip, tables.count.checked_mul(4)?).ok()?;

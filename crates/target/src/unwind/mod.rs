@@ -244,6 +244,7 @@ pub fn unwind(target: &Target, start: &Start, stacks: &[Stack]) -> Trace {
         match next {
             Some(mut next) => {
                 next.stack = on(next.sp).map(|s| s.kind);
+                crate::dataflow::recover(target, &frame, &mut next);
                 frame = next;
             }
             None => {
