@@ -8,10 +8,12 @@
 #![forbid(unsafe_code)]
 
 mod arm;
+pub mod effects;
 mod operand;
 mod riscv;
 mod x86;
 
+pub use effects::Effects;
 pub use operand::{MemoryOperand, effective_address};
 
 use std::fmt::Write as _;
@@ -221,4 +223,10 @@ pub fn registers_used(
     address: u64,
 ) -> (Vec<&'static str>, Vec<&'static str>) {
     if arch.is_x86() { x86::registers_used(arch, bytes, address) } else { (Vec::new(), Vec::new()) }
+}
+
+/// What the x86_64 instruction at the start of `bytes` does to registers, memory and flags. `None`
+/// if it cannot be decoded, and on other architectures, whose instructions are not analysed.
+pub fn effects(arch: Arch, bytes: &[u8], address: u64) -> Option<Effects> {
+    if arch == Arch::X86_64 { x86::effects(bytes, address) } else { None }
 }

@@ -2,10 +2,12 @@
 //! prints.
 
 mod access;
+mod effects;
 mod prefix;
 mod rules;
 
 pub(crate) use access::{memory_operands, registers_used};
+pub(crate) use effects::effects;
 
 use iced_x86::{
     Decoder, DecoderOptions, FlowControl, FormatMnemonicOptions, Formatter as _, GasFormatter,

@@ -1,6 +1,7 @@
 //! A stopped machine: memory, types, symbols, registers, stacks.
 #![forbid(unsafe_code)]
 
+pub mod dataflow;
 pub mod debug;
 pub mod expr;
 #[cfg(test)]

@@ -12,6 +12,7 @@ use necropsy_debuginfo::{
 use necropsy_dump::{Dump, Fault, PhysicalMemory, Read, Reason, Space, VmCoreInfo};
 
 use crate::{
+    dataflow,
     debug::DebugLoader,
     image::{Image, Located, OrcTables, Range},
     layout::{Layout, Overrides},
@@ -44,6 +45,7 @@ pub struct Target {
     types: OnceLock<(Types, Option<BtfBase>)>,
     modules: OnceLock<Vec<Image>>,
     module_loader: OnceLock<fn(&Target) -> Vec<Image>>,
+    functions: dataflow::Cache,
     pub(crate) debug_loader: OnceLock<DebugLoader>,
     facts: Vec<Fact>,
     problem: Option<String>,
@@ -84,6 +86,7 @@ impl Target {
             types: OnceLock::new(),
             modules: OnceLock::new(),
             module_loader: OnceLock::new(),
+            functions: dataflow::Cache::default(),
             debug_loader: OnceLock::new(),
             facts,
             problem: None,
@@ -534,6 +537,10 @@ impl Target {
     }
 
     // ---- unwinding ----
+
+    pub(crate) fn functions(&self) -> &dataflow::Cache {
+        &self.functions
+    }
 
     pub(crate) fn load_orc(&self, tables: &OrcTables) -> Option<Orc> {
         let ip = self.read_bytes(tables.ip, tables.count.checked_mul(4)?).ok()?;

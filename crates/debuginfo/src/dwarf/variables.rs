@@ -181,8 +181,9 @@ impl Dwarf {
         })
     }
 
-    /// The jumps in the function at `address` that stand for calls of the function `callee`.
-    pub fn tail_calls(&self, address: u64, callee: &str) -> Vec<TailCall> {
+    /// The jumps in the function at `address` that stand for calls of a function by one of these
+    /// names.
+    pub fn tail_calls(&self, address: u64, callee: &[String]) -> Vec<TailCall> {
         self.with(|inner| inner.tail_calls(address, callee)).unwrap_or_default()
     }
 
@@ -352,7 +353,7 @@ impl<'a> Inner<'a> {
         self.dwarf.attr_address(&unit.unit, value).ok()?
     }
 
-    fn tail_calls(&self, address: u64, callee: &str) -> Option<Vec<TailCall>> {
+    fn tail_calls(&self, address: u64, callee: &[String]) -> Option<Vec<TailCall>> {
         let function = self.index.function_at(address)?;
         let unit = self.unit(function)?;
         let mut found = Vec::new();
@@ -373,7 +374,7 @@ impl<'a> Inner<'a> {
             let tail = entry.attr_value(dw::DW_AT_call_tail_call).is_some()
                 || entry.attr_value(dw::DW_AT_GNU_tail_call).is_some();
             if tail
-                && self.callee_name(unit, entry).as_deref() == Some(callee)
+                && self.callee_name(unit, entry).is_some_and(|name| callee.contains(&name))
                 && let (Some(address), Some(site)) =
                     (self.call_address(unit, entry), unit.global(entry.offset()))
             {

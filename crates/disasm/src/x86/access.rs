@@ -6,10 +6,13 @@ use super::decode;
 use crate::{Arch, MemoryOperand};
 
 pub(crate) fn memory_operands(arch: Arch, bytes: &[u8], address: u64) -> Vec<MemoryOperand> {
-    let Some(decoded) = decode(arch, bytes, address) else { return Vec::new() };
+    decode(arch, bytes, address).map_or(Vec::new(), |decoded| operands_of(arch, &decoded))
+}
+
+pub(super) fn operands_of(arch: Arch, decoded: &iced_x86::Instruction) -> Vec<MemoryOperand> {
     let mut factory = InstructionInfoFactory::new();
     factory
-        .info(&decoded)
+        .info(decoded)
         .used_memory()
         .iter()
         .filter_map(|memory| {
@@ -68,7 +71,7 @@ fn directions(access: OpAccess) -> (bool, bool) {
 }
 
 /// The full general register that holds `register`, or `None` if it is of another kind.
-fn full_name(arch: Arch, register: Register) -> Option<&'static str> {
+pub(super) fn full_name(arch: Arch, register: Register) -> Option<&'static str> {
     const NAMES_64: [&str; 16] = [
         "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12",
         "r13", "r14", "r15",

@@ -251,6 +251,7 @@ pub fn unwind(target: &Target, start: &Start, stacks: &[Stack]) -> Trace {
             Some(mut next) => {
                 next.stack = on(next.sp).map(|s| s.kind);
                 cfi::recover(target, &frame, &mut next);
+                crate::dataflow::recover(target, &frame, &mut next);
                 frame = next;
             }
             None => {

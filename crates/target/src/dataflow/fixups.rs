@@ -1,0 +1,79 @@
+//! The exception table: instructions that may fault, and where the kernel goes on if they do
+//! (arch/x86/include/asm/extable.h; sorted by address of the instruction).
+
+use super::source::Fixup;
+use crate::{Target, regs::Reg};
+
+/// More entries than any kernel has.
+const MAX_ENTRIES: u64 = 1 << 17;
+
+/// The most entries that are looked at for one function.
+const MAX_FOUND: usize = 1024;
+
+/// The entries of vmlinux for code from `start` to `end`. Modules keep tables of their own, which
+/// only those who know `struct module` find.
+pub(super) fn within(target: &Target, start: u64, end: u64) -> Vec<Fixup> {
+    let mut found = Vec::new();
+    let (Some(first), Some(last)) =
+        (target.address_of("__start___ex_table"), target.address_of("__stop___ex_table"))
+    else {
+        return found;
+    };
+    // 12 bytes since 4.6, 8 before: two or three 32-bit words, the first ones relative to
+    // themselves.
+    let size = target
+        .struct_size("exception_table_entry")
+        .filter(|size| matches!(size, 8 | 12))
+        .unwrap_or(12);
+    let count = last.saturating_sub(first) / size;
+    if count == 0 || count > MAX_ENTRIES {
+        return found;
+    }
+    let relative = |at: u64| {
+        let offset = target.read_u32(at).ok()? as i32;
+        Some(at.wrapping_add_signed(offset.into()))
+    };
+    let instruction = |index: u64| relative(first + index * size);
+    let (mut low, mut high) = (0, count);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match instruction(middle) {
+            Some(at) if at < start => low = middle + 1,
+            Some(_) => high = middle,
+            None => return found,
+        }
+    }
+    for index in (low..count).take(MAX_FOUND) {
+        let entry = first + index * size;
+        let Some(at) = relative(entry).filter(|at| (start..end).contains(at)) else { break };
+        let Some(to) = relative(entry + 4) else { break };
+        let data = if size == 12 { target.read_u32(entry + 8).unwrap_or(0) } else { 0 };
+        // EX_DATA_REG; in kernels that hold a handler's address here it names some register, of
+        // which we then know less than we could.
+        found.push(Fixup { at, to, register: register(data >> 8 & 15) });
+    }
+    found
+}
+
+/// By its number in `struct pt_regs` as `pt_regs_offset` counts (EX_REG_*).
+fn register(number: u32) -> Reg {
+    const NUMBERED: [Reg; 16] = [
+        Reg::Rax,
+        Reg::Rcx,
+        Reg::Rdx,
+        Reg::Rbx,
+        Reg::Rsp,
+        Reg::Rbp,
+        Reg::Rsi,
+        Reg::Rdi,
+        Reg::R8,
+        Reg::R9,
+        Reg::R10,
+        Reg::R11,
+        Reg::R12,
+        Reg::R13,
+        Reg::R14,
+        Reg::R15,
+    ];
+    NUMBERED[number as usize & 15]
+}

@@ -1,0 +1,232 @@
+//! What is known before an instruction.
+
+use std::collections::BTreeMap;
+
+use super::{PRESERVED, is_preserved};
+use crate::regs::Reg;
+
+/// Where a value lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Place {
+    /// A register, by its number in [`Reg::ALL`].
+    Register(u8),
+    /// The frame, so many bytes from the stack pointer that the caller has after the return (the
+    /// CFA): the return address is at -8.
+    Slot(i64),
+}
+
+/// Where a value comes from. Places with equal origins hold equal values, [`Origin::Unknown`]
+/// apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// What a register held when the function was entered.
+    Entry {
+        /// Which.
+        register: Reg,
+        /// 8, or 4: its low half, extended by zeros.
+        bytes: u8,
+    },
+    /// An address in the frame, so many bytes from the CFA.
+    Frame(i64),
+    /// A constant.
+    Constant(u64),
+    /// What the instruction at an address put into a register, at its latest execution.
+    Defined {
+        /// Address of the instruction.
+        at: u64,
+        /// The register that it wrote.
+        register: Reg,
+    },
+    /// One of several, by the path on which control came to an address.
+    Merged {
+        /// Address where the paths meet.
+        at: u64,
+        /// Where the value lay then.
+        place: Place,
+    },
+    /// Anything.
+    Unknown,
+}
+
+/// A part of the frame with a known origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    /// 8 or 4.
+    pub bytes: u8,
+    /// What was stored there; of 4 bytes the zero-extended value.
+    pub origin: Origin,
+    /// A push put it there: of the outgoing arguments of a call, maybe.
+    pub pushed: bool,
+}
+
+/// Every register's and slot's origin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    registers: [Origin; 16],
+    slots: BTreeMap<i64, Slot>,
+    /// Someone else may know an address in the frame.
+    pub(super) escaped: bool,
+}
+
+/// More slots than any frame of the kernel has.
+const MAX_SLOTS: usize = 512;
+
+impl State {
+    /// On entry to a function.
+    pub(super) fn entry() -> State {
+        let mut registers = [Origin::Unknown; 16];
+        for (number, origin) in registers.iter_mut().enumerate() {
+            *origin = Origin::Entry { register: Reg::ALL[number], bytes: 8 };
+        }
+        registers[Reg::Rsp as usize] = Origin::Frame(-8);
+        State { registers, slots: BTreeMap::new(), escaped: false }
+    }
+
+    /// The origin of a register's value.
+    pub fn register(&self, reg: Reg) -> Origin {
+        self.registers.get(reg as usize).copied().unwrap_or(Origin::Unknown)
+    }
+
+    /// The slots with a known origin, by offset from the CFA.
+    pub fn slots(&self) -> impl Iterator<Item = (i64, Slot)> + '_ {
+        self.slots.iter().map(|(offset, slot)| (*offset, *slot))
+    }
+
+    /// The slot of exactly `bytes` bytes at an offset from the CFA.
+    pub fn slot(&self, offset: i64, bytes: u8) -> Option<Origin> {
+        self.slots.get(&offset).filter(|slot| slot.bytes == bytes).map(|slot| slot.origin)
+    }
+
+    /// The offset of the stack pointer from the CFA.
+    pub fn stack_pointer(&self) -> Option<i64> {
+        match self.register(Reg::Rsp) {
+            Origin::Frame(offset) => Some(offset),
+            _ => None,
+        }
+    }
+
+    /// The registers that hold a value of this origin.
+    pub fn registers_with(&self, origin: Origin) -> impl Iterator<Item = Reg> + '_ {
+        let known = origin != Origin::Unknown;
+        Reg::ALL[..16].iter().copied().filter(move |reg| known && self.register(*reg) == origin)
+    }
+
+    /// The 8-byte slots that hold a value of this origin.
+    pub fn slots_with(&self, origin: Origin) -> impl Iterator<Item = i64> + '_ {
+        let known = origin != Origin::Unknown;
+        self.slots()
+            .filter(move |(_, slot)| known && slot.bytes == 8 && slot.origin == origin)
+            .map(|(offset, _)| offset)
+    }
+
+    pub(super) fn set(&mut self, reg: Reg, origin: Origin) {
+        if let Some(register) = self.registers.get_mut(reg as usize) {
+            *register = origin;
+        }
+        if reg == Reg::Rsp {
+            match origin {
+                // What lies below the stack pointer is anybody's: interrupts write there.
+                Origin::Frame(bottom) => self.slots.retain(|offset, _| *offset >= bottom),
+                _ => self.slots.clear(),
+            }
+        }
+    }
+
+    /// Notes a store of `bytes` bytes into the frame.
+    pub(super) fn store(&mut self, offset: i64, bytes: u32, content: Option<Slot>) {
+        let end = offset.saturating_add(bytes.into());
+        self.slots.retain(|at, slot| *at >= end || at.saturating_add(slot.bytes.into()) <= offset);
+        if let Some(slot) = content
+            && slot.origin != Origin::Unknown
+            && self.slots.len() < MAX_SLOTS
+        {
+            self.slots.insert(offset, slot);
+        }
+    }
+
+    /// Somebody may have written to whatever part of the frame has an address in C. What a function
+    /// saved of its caller's registers has none.
+    pub(super) fn forget_exposed(&mut self) {
+        self.slots.retain(|_, slot| is_saved(slot.origin));
+    }
+
+    /// As [`State::forget_exposed`], of what was pushed: the function called owns its arguments.
+    pub(super) fn forget_pushed(&mut self) {
+        self.slots.retain(|_, slot| !slot.pushed || is_saved(slot.origin));
+    }
+
+    /// Forgets the values that earlier executions of the instruction at `at` computed, and sees
+    /// that no one takes them for those of this one.
+    pub(super) fn forget_defined_by(&mut self, at: u64) {
+        let by = |origin: &Origin| matches!(origin, Origin::Defined { at: by, .. } if *by == at);
+        for origin in self.registers.iter_mut().filter(|origin| by(origin)) {
+            *origin = Origin::Unknown;
+        }
+        self.slots.retain(|_, slot| !by(&slot.origin));
+    }
+
+    /// Lets `other` join at the instruction at `at`. Whether anything changed.
+    pub(super) fn join(&mut self, other: &State, at: u64) -> bool {
+        let mut changed = false;
+        if other.escaped && !self.escaped {
+            self.escaped = true;
+            changed = true;
+        }
+        for number in 0..16u8 {
+            let (mine, theirs) =
+                (self.registers[number as usize], other.registers[number as usize]);
+            let joined = self.merge(mine, theirs, at, Place::Register(number), &mut changed);
+            self.registers[number as usize] = joined;
+        }
+        for (offset, slot) in self.slots.clone() {
+            let theirs = other.slots.get(&offset).filter(|theirs| theirs.bytes == slot.bytes);
+            let Some(theirs) = theirs else {
+                self.slots.remove(&offset);
+                changed = true;
+                continue;
+            };
+            let place = Place::Slot(offset);
+            let origin = self.merge(slot.origin, theirs.origin, at, place, &mut changed);
+            let pushed = slot.pushed || theirs.pushed;
+            changed |= pushed != slot.pushed;
+            self.slots.insert(offset, Slot { origin, pushed, ..slot });
+        }
+        if self.stack_pointer().is_none() {
+            self.slots.clear();
+        }
+        changed
+    }
+
+    fn merge(
+        &mut self,
+        mine: Origin,
+        theirs: Origin,
+        at: u64,
+        place: Place,
+        changed: &mut bool,
+    ) -> Origin {
+        let meeting = Origin::Merged { at, place };
+        // What comes back to where it was merged in another place is of an earlier round.
+        let stale =
+            matches!(theirs, Origin::Merged { at: met, .. } if met == at) && theirs != meeting;
+        if mine == theirs && !stale || mine == meeting {
+            return mine;
+        }
+        if (matches!(mine, Origin::Frame(_)) || matches!(theirs, Origin::Frame(_))) && !self.escaped
+        {
+            self.escaped = true;
+        }
+        *changed = true;
+        meeting
+    }
+}
+
+/// A register of the caller, saved: no variable in C has that value.
+fn is_saved(origin: Origin) -> bool {
+    matches!(origin, Origin::Entry { register, bytes: 8 } if is_preserved(register))
+}
+
+/// The registers that a call leaves changed.
+pub(super) fn scratch() -> impl Iterator<Item = Reg> {
+    Reg::ALL[..16].iter().copied().filter(|reg| *reg != Reg::Rsp && !PRESERVED.contains(reg))
+}
