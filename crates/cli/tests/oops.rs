@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use necropsy_debuginfo::DebugFile;
+use necropsy_debuginfo::dwarf::DebugFile;
 use serde_json::Value;
 
 /// An oops and the panic that follows.
@@ -218,7 +218,7 @@ fn a_place_to_find(n: u64) -> u64 {
 fn lines_of_the_source() {
     assert_eq!(a_place_to_find(1), 2);
     let own = std::env::current_exe().unwrap();
-    let file = DebugFile::open(fs::read(&own).unwrap()).unwrap();
+    let file = DebugFile::open(Box::new(fs::read(&own).unwrap())).unwrap();
     let symbol = file.symbols().iter().find(|s| s.name.contains("a_place_to_find")).unwrap();
     let log = LOG.replace(
         "widget_write+0x14/0x60 [widget]",

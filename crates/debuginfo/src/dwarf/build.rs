@@ -18,10 +18,6 @@ use super::{
     sections,
 };
 
-/// Code of the kernel lies above, and so do the sections of a module; what the linker dropped
-/// has addresses near zero.
-const LOWEST_CODE: u64 = 0x10_0000;
-
 /// Types of one name and kind that differ in size and are all kept: two files may each have a
 /// `struct entry` of their own.
 const MAX_SIZES: usize = 8;
@@ -39,6 +35,8 @@ struct Batch {
     named: HashMap<Key, u32>,
     /// The same of names that stand in `.debug_info`, by the key of the name.
     short: HashMap<Key, u32>,
+    /// Addresses below are of code that is nowhere.
+    lowest: u64,
     /// Names whose place only gimli can tell, and all of `.debug_info`.
     other: Vec<(EntryKind, u32, u32)>,
 }
@@ -51,7 +49,7 @@ pub(super) fn build(file: &DebugFile) -> Parts {
     let (batches, frames, ranges) = thread::scope(|scope| {
         let frames = scope.spawn(|| frames(file));
         let batches = scan_all(file, &units);
-        let ranges = ranges(&dwarf, &units);
+        let ranges = ranges(&dwarf, &units, file.lowest_code());
         (batches, frames.join().unwrap_or_default(), ranges)
     });
     let mut parts = Parts {
@@ -162,7 +160,7 @@ fn scan(file: &DebugFile, shapes: &mut Shapes, units: &[UnitAt]) -> Batch {
     let info = file.section(SectionId::DebugInfo);
     let abbrev = file.section(SectionId::DebugAbbrev);
     let dwarf = sections(file);
-    let mut batch = Batch::default();
+    let mut batch = Batch { lowest: file.lowest_code(), ..Batch::default() };
     for unit in units {
         let mut note = |found| batch.note(&info, unit, found);
         shapes.scan(info.slice(), abbrev.slice(), unit, &mut note);
@@ -178,7 +176,7 @@ fn scan(file: &DebugFile, shapes: &mut Shapes, units: &[UnitAt]) -> Batch {
 impl Batch {
     fn note(&mut self, info: &Slice<'_>, unit: &UnitAt, found: Found) {
         match found {
-            Found::Function { die, start, size } if start >= LOWEST_CODE => {
+            Found::Function { die, start, size } if start >= self.lowest => {
                 if let Ok(size) = u32::try_from(size) {
                     self.functions.push((start, size, die));
                 }
@@ -230,7 +228,7 @@ impl Batch {
             for _ in 0..MAX_PIECES {
                 let Ok(Some(piece)) = pieces.next() else { break };
                 if let Ok(size) = u32::try_from(piece.end.saturating_sub(piece.begin))
-                    && piece.begin >= LOWEST_CODE
+                    && piece.begin >= self.lowest
                     && size > 0
                 {
                     self.functions.push((piece.begin, size, die));
@@ -245,7 +243,7 @@ const MAX_PIECES: usize = 1 << 16;
 
 /// The addresses of the units: from `.debug_aranges`, and of those that it leaves out from their
 /// own entries.
-fn ranges(dwarf: &gimli::Dwarf<Slice<'_>>, units: &[UnitAt]) -> Vec<(u64, u64, u32)> {
+fn ranges(dwarf: &gimli::Dwarf<Slice<'_>>, units: &[UnitAt], lowest: u64) -> Vec<(u64, u64, u32)> {
     let mut ranges = Vec::new();
     let mut told = hashbrown::HashSet::new();
     let mut headers = dwarf.debug_aranges.headers();
@@ -255,7 +253,7 @@ fn ranges(dwarf: &gimli::Dwarf<Slice<'_>>, units: &[UnitAt]) -> Vec<(u64, u64, u
         let mut entries = header.entries();
         while let Ok(Some(entry)) = entries.next() {
             let range = entry.range();
-            if range.begin >= LOWEST_CODE && range.end > range.begin {
+            if range.begin >= lowest && range.end > range.begin {
                 ranges.push((range.begin, range.end, unit));
             }
         }
@@ -267,7 +265,7 @@ fn ranges(dwarf: &gimli::Dwarf<Slice<'_>>, units: &[UnitAt]) -> Vec<(u64, u64, u
         {
             for _ in 0..MAX_PIECES {
                 let Ok(Some(piece)) = pieces.next() else { break };
-                if piece.begin >= LOWEST_CODE && piece.end > piece.begin {
+                if piece.begin >= lowest && piece.end > piece.begin {
                     ranges.push((piece.begin, piece.end, at.offset));
                 }
             }
@@ -297,7 +295,7 @@ fn frames(file: &DebugFile) -> Vec<(u64, u32, u32)> {
         });
         let Ok(fde) = parsed else { continue };
         if let (Ok(size), Ok(offset)) = (u32::try_from(fde.len()), u32::try_from(offset))
-            && fde.initial_address() >= LOWEST_CODE
+            && fde.initial_address() >= file.lowest_code()
         {
             frames.push((fde.initial_address(), size, offset));
         }

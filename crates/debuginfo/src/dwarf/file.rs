@@ -127,6 +127,12 @@ impl DebugFile {
         EndianSlice::new(bytes, self.endian)
     }
 
+    /// Addresses below are of code that is nowhere: the linker dropped it, or it is in a section of
+    /// a module that the kernel did not load, and all of those begin at zero.
+    pub(super) fn lowest_code(&self) -> u64 {
+        if self.places.is_empty() { 0x1000 } else { 0x10_0000 }
+    }
+
     /// What an index of the file is known by: its build ID, and where it was placed.
     pub(super) fn key(&self) -> Vec<u8> {
         let mut key = self.build_id.clone().unwrap_or_default();

@@ -56,7 +56,12 @@ impl<'a> StackFrame<'a> {
                 Err(_) => register.filter(|_| whole),
                 Ok(_) => None,
             };
-            if let Some(inferred) = reg.and_then(|reg| infer::entry(self, reg)) {
+            // What is lost here may have been given another value since the function was entered.
+            let stale = !matches!(&variable.value, Err(Lost::Entry(_)));
+            if let Some(mut inferred) = reg.and_then(|reg| infer::entry(self, reg)) {
+                if stale {
+                    inferred.how.insert_str(0, "on entry, ");
+                }
                 variable.infer(types, inferred);
             }
             variable
