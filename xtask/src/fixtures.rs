@@ -37,6 +37,11 @@ pub(crate) fn write() -> Result<()> {
         let mut words = vec!["necropsy".into(), "convert".into(), source.into_os_string()];
         words.extend([dump.clone().into_os_string(), "--touched-by".into()]);
         words.extend([lines.path().into(), "--compress".into(), "zstd:19".into()]);
+        // What commands read when they have debug information belongs to the dump as well.
+        let kernel = from.split('-').next().unwrap_or_default();
+        for file in [format!("{kernel}/vmlinux"), format!("mod-{kernel}")] {
+            words.extend(["--symbols".into(), Path::new(&lab).join(file).into_os_string()]);
+        }
         // Some lines ask in vain, and what they read meanwhile belongs to the dump as well.
         let status = necropsy::run(words);
         if !matches!(status, Status::Done | Status::Failed | Status::Missing | Status::Usage) {
@@ -101,6 +106,9 @@ fn stack(dump: &Path, vmlinux: &Path) -> Result<Vec<u64>> {
 fn all_lines(tests: &Path) -> Result<String> {
     let mut files: Vec<PathBuf> =
         fs::read_dir(tests.join("commands"))?.map(|e| Ok(e?.path())).collect::<Result<_>>()?;
+    for file in fs::read_dir(tests.join("commands-debug"))? {
+        files.push(file?.path());
+    }
     files.push(tests.join("touch.cmd"));
     files.sort();
     let mut text = String::new();

@@ -13,6 +13,8 @@ use necropsy_target::{Target, layout::Overrides};
 
 use crate::{
     CommandError, Status,
+    debug_files::DebugFiles,
+    debug_info,
     language::{read_lines, run_captured},
     opening::Request,
     render::{Capture, Form, Size},
@@ -101,7 +103,7 @@ pub(crate) fn run(args: &ConvertArgs) -> Status {
     let kernel = Arc::new(Kernel::new(Target::open(dump, &overrides)));
     let mut status = Status::Done;
     if let Some(file) = &args.touched_by {
-        match touch(&kernel, file) {
+        match touch(&kernel, &Arc::new(args.request.debug_files()), file) {
             Ok(ran) => status = ran,
             Err(error) => {
                 eprintln!("necropsy: {error}");
@@ -128,10 +130,16 @@ fn same_file(a: &Path, b: &Path) -> bool {
 
 /// Runs the lines of `file` as text and as JSON, for what they read. A line that fails is told,
 /// and the others run.
-fn touch(kernel: &Arc<Kernel>, file: &Path) -> Result<Status, CommandError> {
+fn touch(
+    kernel: &Arc<Kernel>,
+    files: &Arc<DebugFiles>,
+    file: &Path,
+) -> Result<Status, CommandError> {
+    debug_info::attach(kernel, files.clone());
     let mut status = Status::Done;
     for form in [Form::Text, Form::Json] {
         let mut session = Session::on(kernel.clone());
+        session.debug_files = Some(files.clone());
         session.settings.form = form;
         for line in read_lines(file)? {
             let line = line?;

@@ -5,6 +5,9 @@
 //! `tests/golden/DUMP/COMMAND.txt`. A new dump in the folder gets every command's case, and a
 //! changed output shows on all dumps at once.
 //!
+//! Where there is debug information of a dump (`tests/debug/DUMP`), the lines of
+//! `tests/commands-debug` run with it: what they printed is in `tests/golden/DUMP+debug`.
+//!
 //! `NECROPSY_ACCEPT=1 cargo test -p necropsy --test golden` accepts what is printed now; read the
 //! difference before committing it.
 
@@ -28,9 +31,16 @@ const NO_DUMP_NEEDED: &[&str] = &["alias", "ascii", "eval", "h", "help", "q", "r
 
 fn main() {
     // Outputs hold local times and the names of dumps: the same on every machine.
-    if env::var_os("TZ").is_none_or(|zone| zone != "UTC") {
-        let error = env::current_exe()
-            .map(|own| Command::new(own).args(env::args_os().skip(1)).env("TZ", "UTC").exec());
+    let cache = env!("CARGO_TARGET_TMPDIR");
+    if env::var_os("TZ").is_none_or(|zone| zone != "UTC")
+        || env::var_os("XDG_CACHE_HOME").is_none_or(|folder| folder != cache)
+    {
+        let error = env::current_exe().map(|own| {
+            let mut again = Command::new(own);
+            again.args(env::args_os().skip(1)).env("TZ", "UTC");
+            // Nor do they depend on what this machine has of other kernels.
+            again.env("XDG_CACHE_HOME", cache).env_remove("DEBUGINFOD_URLS").exec()
+        });
         panic!("cannot start again with TZ=UTC: {error:?}");
     }
     if let Err(error) = env::set_current_dir(env!("CARGO_MANIFEST_DIR")) {
@@ -44,6 +54,22 @@ fn main() {
     }
     let mut trials = Vec::new();
     for dump in dumps {
+        let symbols = root.join("debug").join(stem(&dump));
+        if symbols.is_dir() {
+            for (command, lines) in lines_of(&root.join("commands-debug")) {
+                let folder = format!("{}+debug", stem(&dump));
+                let golden = root.join("golden").join(&folder).join(format!("{command}.txt"));
+                let request = Request {
+                    files: vec![dump.clone()],
+                    symbols: vec![symbols.clone()],
+                    ..Request::default()
+                };
+                trials.push(Trial::test(format!("{folder}::{command}"), move || {
+                    let mut session = request.session().map_err(|error| error.to_string())?;
+                    compare(&golden, &print(&mut session, &lines))
+                }));
+            }
+        }
         // Opened once, by the first case that runs; each case has a session of its own.
         let kernel = Arc::new(OnceLock::new());
         for (command, lines) in cases(&root.join("commands")) {
@@ -52,7 +78,7 @@ fn main() {
             let (dump, kernel) = (dump.clone(), kernel.clone());
             trials.push(Trial::test(name, move || {
                 let opened = kernel.get_or_init(|| {
-                    Request { files: vec![dump], ..Request::default() }
+                    Request { files: vec![dump], no_debuginfo: true, ..Request::default() }
                         .open()
                         .map_err(|error| error.to_string())
                 });
@@ -66,12 +92,7 @@ fn main() {
 
 /// The lines of each command: its file in `commands`, then its examples.
 fn cases(folder: &Path) -> Vec<(String, Vec<String>)> {
-    let mut cases: Vec<(String, Vec<String>)> = Vec::new();
-    for file in files(folder, "txt") {
-        let text = fs::read_to_string(&file).unwrap_or_default();
-        let lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
-        cases.push((stem(&file), lines.map(str::to_owned).collect()));
-    }
+    let mut cases = lines_of(folder);
     for command in COMMANDS.iter().filter(|c| !NO_DUMP_NEEDED.contains(&c.name())) {
         // `*` makes no file name.
         let name = command.name().replace('*', "star");
@@ -89,6 +110,16 @@ fn cases(folder: &Path) -> Vec<(String, Vec<String>)> {
     }
     cases.retain(|(_, lines)| !lines.is_empty());
     cases
+}
+
+/// The files of a folder, by name, with their lines.
+fn lines_of(folder: &Path) -> Vec<(String, Vec<String>)> {
+    let lines = |file: PathBuf| {
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        let lines = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
+        (stem(&file), lines.map(str::to_owned).collect())
+    };
+    files(folder, "txt").into_iter().map(lines).collect()
 }
 
 fn print(session: &mut Session, lines: &[String]) -> String {

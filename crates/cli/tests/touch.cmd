@@ -37,6 +37,11 @@ bt -F
 bt -FF
 bt -f
 bt -l
+bt -v
+bt -v 1
+frame 1
+locals
+explain
 bt -r
 bt -t
 bt -T

@@ -157,7 +157,10 @@ fn run_queues_hold_what_they_count() {
             assert!(rq.clock_ns().expect("read") > 1_000_000_000, "{name}");
         }
         if name == "k612-softlockup" {
-            assert_eq!(waiting, ["migration/1", "kworker/1:1", "kworker/1:1H"]);
+            // The stopper, which cannot run, and threads of the CPU that spins: which ones, chance
+            // decides.
+            assert_eq!(waiting.first().map(String::as_str), Some("migration/1"));
+            assert!(waiting.iter().all(|comm| comm.contains("/1")), "{waiting:?}");
         }
     });
 }

@@ -22,10 +22,10 @@ pub(crate) static COMMAND: Command = Command {
     args: &[],
     description: "\
 First the tables that everything comes from: symbols, types, unwind data, of the kernel and of its
-modules; with debug information, whether it describes the same structures as the kernel's own BTF. Then every structure that commands read, with each member's offset and size in bytes and
-the name that it has in this kernel. A member marked - is one that some kernels rightly lack; one
-marked ! should be there. What is missing is listed once more at the end, with the commands that it
-harms.",
+modules; with debug information, whether it describes the same structures as the kernel's own BTF.
+Then every structure that commands read, with each member's offset and size in bytes and the name
+that it has in this kernel. A member marked - is one that some kernels rightly lack; one marked !
+should be there. What is missing is listed once more at the end, with the commands that it harms.",
     examples: &[Example { about: "Is this kernel understood?", line: "doctor", output: "" }],
     run,
 };
