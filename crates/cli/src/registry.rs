@@ -18,6 +18,7 @@ pub static COMMANDS: &[&Command] = &[
     &commands::ps::COMMAND,
     &commands::foreach::COMMAND,
     &commands::bt::COMMAND,
+    &commands::explain::COMMAND,
     &commands::sym::COMMAND,
     &commands::rd::COMMAND,
     &commands::dis::COMMAND,
