@@ -20,6 +20,7 @@ pub static COMMANDS: &[&Command] = &[
     &commands::bt::COMMAND,
     &commands::frame::COMMAND,
     &commands::frame::LOCALS,
+    &commands::explain::COMMAND,
     &commands::sym::COMMAND,
     &commands::rd::COMMAND,
     &commands::dis::COMMAND,

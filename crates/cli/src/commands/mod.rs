@@ -7,6 +7,7 @@ pub(crate) mod btop;
 pub(crate) mod dis;
 pub(crate) mod doctor;
 pub(crate) mod eval;
+pub(crate) mod explain;
 pub(crate) mod foreach;
 pub(crate) mod frame;
 pub(crate) mod help;

@@ -105,7 +105,7 @@ pub fn argument_at_call(
 ) -> Option<Argument> {
     let function = beginning_at(target, caller.0)?;
     let (call, _) = function.code().call_before(return_pc)?;
-    let mut evaluator = Evaluator::new(target, &function, return_pc, false, caller_regs)?;
+    let mut evaluator = Evaluator::new(target, function.clone(), return_pc, false, caller_regs)?;
     evaluator.cfa = evaluator.cfa.or(cfa);
     let origin = function.state_before(call)?.register(reg);
     let known = evaluator.value(origin).ok()?;

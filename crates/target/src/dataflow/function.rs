@@ -140,6 +140,16 @@ impl Function {
         self.state_behind(call)
     }
 
+    /// What is known behind the last of these instructions when control passed them in this
+    /// order: on one path more is known than where paths meet.
+    pub fn state_along(&self, path: &[u64]) -> Option<State> {
+        let mut state = self.state_before(*path.first()?)?;
+        for at in path {
+            transfer::step(&mut state, *at, self.code.instructions.get(at)?);
+        }
+        Some(state)
+    }
+
     /// The instruction at `address`, if it is reachable.
     pub fn instruction(&self, address: u64) -> Option<&Insn> {
         self.code.instructions.get(&address)
@@ -228,8 +238,13 @@ impl Cache {
     }
 }
 
+/// The register that the code at `address` jumps by, if it is a retpoline.
+pub fn retpoline_register(target: &Target, address: u64) -> Option<Reg> {
+    Source::thunk(target, address)
+}
+
 /// The analysed function that begins at `start`.
-pub(super) fn beginning_at(target: &Target, start: u64) -> Option<Arc<Function>> {
+pub fn beginning_at(target: &Target, start: u64) -> Option<Arc<Function>> {
     target.functions().get(target, start)
 }
 

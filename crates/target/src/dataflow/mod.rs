@@ -31,8 +31,8 @@ mod values;
 
 pub use code::{Code, Insn};
 pub use frames::{Argument, Holder, argument_at_call, entry_value_holder, recover};
-pub use function::{Function, function_of};
-pub use state::{Origin, Place, State};
+pub use function::{Function, beginning_at, function_of, retpoline_register};
+pub use state::{Origin, Place, Slot, State};
 pub use values::{Certainty, Evaluator, Known, Lost};
 
 pub(crate) use function::Cache;

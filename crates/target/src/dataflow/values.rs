@@ -1,5 +1,7 @@
 //! The values of origins in one frame.
 
+use std::sync::Arc;
+
 use necropsy_disasm::{effective_address, effects::Expression};
 use necropsy_dump::Fault;
 
@@ -92,7 +94,7 @@ pub struct Evaluator<'a> {
     /// The machine.
     pub target: &'a Target,
     /// The function.
-    pub function: &'a Function,
+    pub function: Arc<Function>,
     /// The instruction that control is at: interrupted, or a call that has not returned.
     pub at: u64,
     /// What is known of the places, at `at` or behind the call.
@@ -111,7 +113,7 @@ impl<'a> Evaluator<'a> {
     /// Of a frame. `None` if the function's analysis does not reach `pc`.
     pub fn new(
         target: &'a Target,
-        function: &'a Function,
+        function: Arc<Function>,
         pc: u64,
         interrupted: bool,
         regs: &Regs,
@@ -308,7 +310,7 @@ impl<'a> Evaluator<'a> {
             Origin::Defined { at, .. } | Origin::Merged { at, .. } => at,
             _ => return Ok(()),
         };
-        let function = self.function;
+        let function = &self.function;
         // Control has come to `self.at` and not executed it, or not returned from it.
         let renewed = function.reaches(at, born, at)
             && (born == self.at || function.reaches(born, self.at, at));

@@ -95,7 +95,7 @@ pub(super) fn at_call(caller: &StackFrame<'_>, reg: Reg) -> Option<Inferred> {
     let this = caller.frame()?;
     let function = function_of(caller.target, this.lookup_pc())?;
     let (call, _) = function.code().call_before(this.pc)?;
-    let mut evaluator = Evaluator::new(caller.target, &function, this.pc, false, &this.regs)?;
+    let mut evaluator = Evaluator::new(caller.target, function.clone(), this.pc, false, &this.regs)?;
     evaluator.cfa = evaluator.cfa.or_else(|| caller.cfa());
     let before = function.state_before(call)?;
     let origin = before.register(reg);
@@ -126,7 +126,7 @@ fn at_jump(entered: &Entered<'_>, behind: u64, reg: Reg) -> Option<Inferred> {
     let mut regs = caller.regs;
     regs.set(Reg::Rsp, caller.sp.checked_sub(8)?);
     regs.put(Reg::Rip, None);
-    let mut evaluator = Evaluator::new(target, &function, jump, true, &regs)?;
+    let mut evaluator = Evaluator::new(target, function.clone(), jump, true, &regs)?;
     let origin = function.state_before(jump)?.register(reg);
     let entry = |reg| at_call(&entered.caller, reg).map(Known::from);
     let known = solve(&mut evaluator, entry, |e| e.value(origin))?;
@@ -139,7 +139,7 @@ pub(super) fn call_target(caller: &StackFrame<'_>) -> Option<u64> {
     let this = caller.frame()?;
     let function = function_of(caller.target, this.lookup_pc())?;
     let (call, insn) = function.code().call_before(this.pc)?;
-    let mut evaluator = Evaluator::new(caller.target, &function, this.pc, false, &this.regs)?;
+    let mut evaluator = Evaluator::new(caller.target, function.clone(), this.pc, false, &this.regs)?;
     evaluator.cfa = evaluator.cfa.or_else(|| caller.cfa());
     let entry = |reg| on_entry(caller, reg);
     if let Some(expression) = &insn.effects.indirect {

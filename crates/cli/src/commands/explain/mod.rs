@@ -1,0 +1,474 @@
+//! Why a register has the value it has.
+
+mod cause;
+mod looks;
+mod members;
+mod names;
+mod row;
+mod scene;
+mod story;
+mod ways;
+
+use std::collections::HashSet;
+
+use necropsy_disasm::{Arch, decode};
+use necropsy_linux::{Kernel, task::Task};
+use necropsy_target::{
+    Reg,
+    dataflow::{Evaluator, Origin},
+    paging::PagingFormat,
+    unwind::{Frame, Trace},
+};
+
+use crate::{
+    CommandError, Outcome,
+    parsed::Parsed,
+    registry::{Arg, Command, Example, Opt},
+    render::{Faults, Hex, Output},
+    session::Session,
+    tasks::{self, Header},
+};
+use cause::Trouble;
+use names::Names;
+use row::{Listed, Row};
+use scene::Context;
+use story::Teller;
+
+pub(crate) static COMMAND: Command = Command {
+    names: &["explain"],
+    summary: "why a register has the value it has",
+    synopsis: "[-t task] [frame]",
+    options: &[Opt {
+        flag: "-t",
+        value: Some("task"),
+        help: "of this task: pid, task_struct address or command name",
+    }],
+    args: &[Arg::Number],
+    description: "\
+Follows the value that made an instruction fail back to where it came from: through the function's
+code to its arguments, and on into its callers. Without arguments: the innermost exception of the
+task that was set, at first the one that panicked. A number is a frame of bt: of an interrupted
+one its instruction is explained, of any other the arguments of its function.
+
+For an access to memory the address is judged, and the registers that it was made of are followed;
+for a BUG or WARN the conditions that lead to it, and what they compared; for a division the
+divisor. Where several ways lead to a trap, those that the registers contradict are marked.
+
+Each step names a value as the source would (`sfd->id`), from the types in the dump, and says how
+its value is known: in a register, on the stack, a constant of the code, computed from such values,
+or recomputed from memory as it is in the dump now, which may be another than the code saw; where a
+register still holds what was read, memory is compared with it. What is lost is said to be lost,
+and why. What is likely and not proved is marked as inferred.",
+    examples: &[
+        Example { about: "The exception that ended it all.", line: "explain", output: "" },
+        Example { about: "The arguments of the second function.", line: "explain 1", output: "" },
+    ],
+    run,
+};
+
+/// Functions by which a dying kernel leaves: their registers explain nothing.
+const LEAVING: [&str; 7] = [
+    "__crash_kexec",
+    "crash_kexec",
+    "panic",
+    "vpanic",
+    "nmi_panic",
+    "crash_setup_regs",
+    "machine_crash_shutdown",
+];
+
+fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
+    let kernel = session.kernel()?;
+    let kernel = &*kernel;
+    let task = match parsed.value("-t") {
+        Some(word) => {
+            let chosen = tasks::select(kernel, &[word.to_owned()])?;
+            *chosen.first().ok_or_else(|| CommandError::failed(format!("{word}: no such task")))?
+        }
+        None => session.context(kernel)?,
+    };
+    let wanted = match parsed.arg(0) {
+        Some(text) => Some(usize::try_from(session.number(text)?).unwrap_or(usize::MAX)),
+        None => None,
+    };
+    let trace = task.trace()?;
+    if let Some(wanted) = wanted
+        && wanted >= trace.frames.len()
+    {
+        let count = trace.frames.len();
+        return Err(CommandError::failed(format!("the task has {count} frames: see bt")));
+    }
+    let mut faults = Faults::default();
+    let header = Header::new(task, &mut faults);
+    let row = explain(kernel, task, &trace, wanted, header, faults);
+    out.record(&row, |line| row.write(line))
+}
+
+/// An explanation that has only begun.
+fn empty(header: Header, faults: Faults) -> Row {
+    Row {
+        header,
+        frame: None,
+        kind: "none",
+        instruction: None,
+        what: String::new(),
+        address: None,
+        ways: Vec::new(),
+        steps: Vec::new(),
+        arguments: Vec::new(),
+        notes: Vec::new(),
+        faults,
+    }
+}
+
+fn explain(
+    kernel: &Kernel,
+    task: Task<'_>,
+    trace: &Trace,
+    wanted: Option<usize>,
+    header: Header,
+    faults: Faults,
+) -> Row {
+    let mut row = empty(header, faults);
+    let names = names::Btf(kernel);
+    let frames = &trace.frames;
+    let of_frames: Vec<String> = frames.iter().map(|frame| frame_function(kernel, frame)).collect();
+    let leaving = |name: &String| LEAVING.contains(&name.as_str());
+    let chosen = wanted.or_else(|| {
+        let exception = |(index, frame): (usize, &Frame)| {
+            (frame.saved_regs && !of_frames.get(index).is_some_and(leaving)).then_some(index)
+        };
+        frames.iter().enumerate().find_map(exception)
+    });
+    let Some(index) = chosen else {
+        // Nobody was interrupted: panic() was called.
+        match of_frames.iter().rposition(leaving) {
+            Some(last) if last + 1 < frames.len() => {
+                panicked(kernel, task, &names, trace, last, &mut row);
+            }
+            _ => {
+                row.what = "No exception interrupted this task, and it called no panic: there is \
+                            no bad value to explain. A frame's arguments are explained by its \
+                            number."
+                    .into();
+            }
+        }
+        return row;
+    };
+    let frame = &frames[index];
+    row.frame = Some(index);
+    row.instruction = listed(kernel, &names, frame.pc);
+    let gs_base = task.cpu().ok().and_then(|cpu| kernel.per_cpu_offset(cpu));
+    if !frame.interrupted {
+        row.kind = "call";
+        row.what = format!("A call in progress: what {} was called with.", of_frames[index]);
+        match scene::contexts(kernel, frames, index, gs_base) {
+            Ok(contexts) => {
+                let mut teller = Teller::new(kernel, &names, &contexts, task);
+                tell_arguments(&mut teller, &names);
+                row.arguments = teller.steps;
+            }
+            Err(why) => row.notes.push(why),
+        }
+        return row;
+    }
+    let bytes = code_at(kernel, frame.pc);
+    let trouble = cause::find(kernel, frame, &bytes, &of_frames[..index], gs_base);
+    if let Trouble::Jump { why } = &trouble {
+        row.kind = "bad_jump";
+        row.address = Some(Hex(frame.pc));
+        row.what = format!("Control came to {:016x}: {why}.", frame.pc);
+        bad_jump(kernel, task, &names, trace, index, gs_base, &mut row);
+        return row;
+    }
+    let mut contexts = match scene::contexts(kernel, frames, index, gs_base) {
+        Ok(contexts) => contexts,
+        Err(why) => {
+            row.notes.push(format!("{why}: no value can be followed"));
+            Vec::new()
+        }
+    };
+    let mut told = HashSet::new();
+    match trouble {
+        Trouble::Trap { warning } => {
+            row.kind = if warning { "warning" } else { "bug" };
+            let what = if warning { "A WARN" } else { "A BUG" };
+            row.what = format!("{what}: a condition that the code checks for.");
+            told = tell_trap(kernel, task, &names, &mut contexts, frame.pc, &mut row);
+        }
+        Trouble::Division => {
+            row.kind = "divide";
+            row.what = "A division: its divisor is zero, or its result too large.".into();
+            let mut teller = Teller::new(kernel, &names, &contexts, task);
+            let divisor = necropsy_disasm::effects(Arch::X86_64, &bytes, frame.pc)
+                .and_then(|effects| effects.divisor);
+            if let Some(divisor) = divisor {
+                teller.tell_expression(0, frame.pc, "divisor", &divisor, 0);
+            }
+            told = teller.told();
+            row.steps = teller.steps;
+        }
+        Trouble::Access { operand, address, why, kind } => {
+            row.kind = kind;
+            row.address = Some(Hex(address));
+            let verb = if operand.write { "writes" } else { "reads" };
+            let size = match operand.size_bytes {
+                0 => String::new(),
+                1 => " 1 byte".into(),
+                size => format!(" {size} bytes"),
+            };
+            let made = formula(&operand, frame);
+            row.what = format!("It {verb}{size} at {address:016x}{made}: {why}.");
+            let mut teller = Teller::new(kernel, &names, &contexts, task);
+            if let Some(name) = teller.operand_name(frame.pc, &operand) {
+                row.what.push_str(&format!(" The source would call it {name}."));
+            }
+            if operand.base.is_none() && operand.index.is_none() {
+                row.what.push_str(" The address is a constant of the code.");
+            }
+            for name in [operand.base, operand.index].into_iter().flatten() {
+                if let Some(reg) = Reg::by_name(name)
+                    && let Some(context) = contexts.first()
+                {
+                    teller.tell(0, name, context.before(reg), 0);
+                }
+            }
+            told = teller.told();
+            row.steps = teller.steps;
+        }
+        Trouble::Interrupt { by } => {
+            row.kind = "interrupt";
+            row.what = format!(
+                "An interrupt ({by}) came here: the instruction did nothing wrong, and there is no \
+                 bad value."
+            );
+        }
+        Trouble::Nothing | Trouble::Jump { .. } => {
+            row.kind = "none";
+            row.what = "Nothing is wrong with what the instruction accesses, as the dump has it \
+                        now: a protection fault, memory that was mapped since, or no fault at all."
+                .into();
+            let operands = necropsy_disasm::memory_operands(Arch::X86_64, &bytes, frame.pc);
+            let mut teller = Teller::new(kernel, &names, &contexts, task);
+            for operand in operands {
+                for name in [operand.base, operand.index].into_iter().flatten() {
+                    if let Some(reg) = Reg::by_name(name)
+                        && let Some(context) = contexts.first()
+                    {
+                        teller.tell(0, name, context.before(reg), 0);
+                    }
+                }
+            }
+            told = teller.told();
+            row.steps = teller.steps;
+        }
+    }
+    let mut teller = Teller::new(kernel, &names, &contexts, task);
+    teller.skip(&told);
+    tell_arguments(&mut teller, &names);
+    row.arguments = teller.steps;
+    row
+}
+
+/// A trap: the conditions on the ways there, and what they compared.
+fn tell_trap(
+    kernel: &Kernel,
+    task: Task<'_>,
+    names: &dyn Names,
+    contexts: &mut [Context<'_>],
+    pc: u64,
+    row: &mut Row,
+) -> HashSet<(usize, Origin)> {
+    let mut told = HashSet::new();
+    let Some(first) = contexts.first() else { return told };
+    let function = first.evaluator.function.clone();
+    let merged = first.evaluator.state.clone();
+    let paths = ways::find(&function, pc);
+    if paths.is_empty() {
+        row.notes.push("no condition leads here: the code comes here in any case".into());
+    }
+    let mut possible = Vec::new();
+    for path in &paths {
+        // On one way more is known than where all of them meet.
+        let Some(state) = function.state_along(&path.instructions) else { continue };
+        if let Some(first) = contexts.first_mut() {
+            first.evaluator.state = state;
+        }
+        let teller = Teller::new(kernel, names, contexts, task);
+        let Some(way) = ways::judge(&teller, path) else { continue };
+        if way.verdict != "contradicted" {
+            possible.push(path);
+        }
+        row.ways.push(way);
+    }
+    let several = possible.len() > 1;
+    for path in possible.iter().take(3) {
+        if let (Some(first), Some(state)) =
+            (contexts.first_mut(), function.state_along(&path.instructions))
+        {
+            first.evaluator.state = state;
+        }
+        let Some(compare) = &path.compare else { continue };
+        let mut teller = Teller::new(kernel, names, contexts, task);
+        for operand in [&compare.left, &compare.right] {
+            teller.tell_expression(0, compare.at, "", operand, 0);
+        }
+        if let Some(step) = teller.steps.first_mut() {
+            let words = ways::in_words(&Teller::new(kernel, names, contexts, task), compare);
+            let on = if several { "if control came this way, " } else { "" };
+            step.note = Some(format!("{on}{words}"));
+        }
+        told.extend(teller.told());
+        row.steps.append(&mut teller.steps);
+    }
+    // What follows speaks of any way, unless there is only one.
+    if possible.len() != 1
+        && let Some(first) = contexts.first_mut()
+    {
+        first.evaluator.state = merged;
+    }
+    told
+}
+
+/// Control came to no code: the pointer by which the caller called.
+fn bad_jump(
+    kernel: &Kernel,
+    task: Task<'_>,
+    names: &dyn Names,
+    trace: &Trace,
+    index: usize,
+    gs_base: Option<u64>,
+    row: &mut Row,
+) {
+    let contexts = match scene::contexts(kernel, &trace.frames, index + 1, gs_base) {
+        Ok(contexts) => contexts,
+        Err(why) => {
+            row.notes.push(why);
+            return;
+        }
+    };
+    let Some(caller) = contexts.first() else { return };
+    let Some(pointer) = scene::pointer(kernel, &caller.evaluator) else {
+        row.notes.push("its caller calls no pointer: it returned or jumped there".into());
+        return;
+    };
+    let at = caller.evaluator.at;
+    let mut teller = Teller::new(kernel, names, &contexts, task);
+    teller.tell_expression(0, at, "pointer", &pointer, 0);
+    row.steps = teller.steps;
+}
+
+/// `panic()` was called on purpose: by whom, and with which text.
+fn panicked(
+    kernel: &Kernel,
+    task: Task<'_>,
+    names: &dyn Names,
+    trace: &Trace,
+    last: usize,
+    row: &mut Row,
+) {
+    let caller = last + 1;
+    let by = frame_function(kernel, &trace.frames[caller]);
+    let panic = frame_function(kernel, &trace.frames[last]);
+    row.kind = "panic";
+    row.frame = Some(caller);
+    row.instruction = listed(kernel, names, trace.frames[caller].pc);
+    row.what = format!(
+        "{by} called {panic}() on purpose: no instruction failed, and there is no bad value."
+    );
+    let gs_base = task.cpu().ok().and_then(|cpu| kernel.per_cpu_offset(cpu));
+    match scene::contexts(kernel, &trace.frames, last, gs_base) {
+        Ok(contexts) => {
+            let mut teller = Teller::new(kernel, names, &contexts, task);
+            tell_arguments(&mut teller, names);
+            row.arguments = teller.steps;
+            row.notes.push(format!("the arguments are those of {panic}()"));
+        }
+        Err(why) => row.notes.push(format!("what {panic}() was called with is not known: {why}")),
+    }
+}
+
+fn tell_arguments(teller: &mut Teller<'_>, names: &dyn Names) {
+    let Some(context) = teller.contexts.first() else { return };
+    for parameter in names.parameters(context.evaluator.function.start()) {
+        let origin = Origin::Entry { register: parameter.register, bytes: 8 };
+        let place = format!("{} ({})", parameter.name, parameter.register.name());
+        teller.tell(0, &place, origin, 0);
+    }
+}
+
+/// How an address is made: ` = %rbx (0) + 0x18`.
+fn formula(operand: &necropsy_disasm::MemoryOperand, frame: &Frame) -> String {
+    let mut parts = Vec::new();
+    let value = |name: &str| match cause::reg(&frame.regs, name) {
+        Some(value) => format!("%{name} ({value:x})"),
+        None => format!("%{name}"),
+    };
+    if let Some(segment) = operand.segment {
+        parts.push(format!("%{segment}"));
+    }
+    parts.extend(operand.base.map(value));
+    if let Some(index) = operand.index {
+        parts.push(match operand.scale {
+            1 => value(index),
+            scale => format!("{} * {scale}", value(index)),
+        });
+    }
+    if parts.is_empty() {
+        return String::new();
+    }
+    match operand.displacement as i64 {
+        0 => format!(" = {}", parts.join(" + ")),
+        negative if negative < 0 && negative > -0x10_0000 => {
+            format!(" = {} - {:#x}", parts.join(" + "), negative.unsigned_abs())
+        }
+        _ => format!(" = {} + {:#x}", parts.join(" + "), operand.displacement),
+    }
+}
+
+fn code_at(kernel: &Kernel, pc: u64) -> Vec<u8> {
+    let mut bytes = vec![0; 15];
+    // The last instruction before a hole is shorter.
+    let len = (1..=15).rev().find(|len| kernel.target().read(pc, &mut bytes[..*len]).is_ok());
+    bytes.truncate(len.unwrap_or(0));
+    bytes
+}
+
+/// An instruction with its place, `None` if it cannot be read.
+fn listed(kernel: &Kernel, names: &dyn Names, at: u64) -> Option<Listed> {
+    let insn = decode(Arch::X86_64, &code_at(kernel, at), at)?;
+    let name = |address| Some(location(kernel, address));
+    let text = insn.text(&name).split_whitespace().collect::<Vec<_>>().join(" ");
+    let (file, line) = names.line(at).unzip();
+    Some(Listed { address: Hex(at), location: location(kernel, at), text, file, line })
+}
+
+/// `schedule+0x14`, or the address.
+fn location(kernel: &Kernel, address: u64) -> String {
+    match kernel.target().locate(address) {
+        Some(located) if located.offset == 0 => located.symbol.name.to_owned(),
+        Some(located) => format!("{}+{:#x}", located.symbol.name, located.offset),
+        None => format!("{address:x}"),
+    }
+}
+
+fn frame_function(kernel: &Kernel, frame: &Frame) -> String {
+    kernel
+        .target()
+        .locate(frame.lookup_pc())
+        .map_or_else(|| format!("{:x}", frame.pc), |located| located.symbol.name.to_owned())
+}
+
+fn function_name(kernel: &Kernel, evaluator: &Evaluator<'_>) -> String {
+    location(kernel, evaluator.function.start())
+}
+
+/// Whether the processor accepts an address at all.
+fn is_canonical(kernel: &Kernel, address: u64) -> bool {
+    let levels = match kernel.target().layout().map(|layout| layout.paging) {
+        Some(PagingFormat::X86_64 { levels, .. }) => levels,
+        _ => 4,
+    };
+    let unused = if levels >= 5 { 7 } else { 16 };
+    ((address << unused) as i64 >> unused) as u64 == address
+}

@@ -1,0 +1,221 @@
+//! The frames that a value may come through, innermost first, each with what its code says.
+
+use std::sync::Arc;
+
+use necropsy_disasm::effects::Expression;
+use necropsy_linux::Kernel;
+use necropsy_target::{
+    Reg, Regs,
+    dataflow::{
+        ARGUMENTS, Evaluator, Function, Origin, PRESERVED, beginning_at, function_of,
+        retpoline_register,
+    },
+    unwind::Frame,
+};
+
+/// How many callers are looked at.
+const MAX_CALLERS: usize = 10;
+
+/// The longest chain of functions that hand on to each other by jumps.
+const MAX_TAILS: usize = 3;
+
+/// How control entered a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Entered {
+    /// From the next context, whose instruction calls it or jumps to it.
+    By,
+    /// As [`Entered::By`], but the pointer that was called is not known any more.
+    Maybe,
+    /// The text says why that is not known.
+    Unknown(String),
+}
+
+/// A function in progress: a frame, or a function that left by a jump and so has none.
+pub(super) struct Context<'a> {
+    /// Index in the trace.
+    pub(super) frame: Option<usize>,
+    pub(super) evaluator: Evaluator<'a>,
+    pub(super) entered: Entered,
+}
+
+impl Context<'_> {
+    /// Origin of a register before the instruction that control is at.
+    pub(super) fn before(&self, reg: Reg) -> Origin {
+        let evaluator = &self.evaluator;
+        evaluator
+            .function
+            .state_before(evaluator.at)
+            .map_or(Origin::Unknown, |state| state.register(reg))
+    }
+}
+
+/// The contexts from the frame `first` on. The error says why there is none.
+pub(super) fn contexts<'a>(
+    kernel: &'a Kernel,
+    frames: &[Frame],
+    first: usize,
+    gs_base: Option<u64>,
+) -> Result<Vec<Context<'a>>, String> {
+    let target = kernel.target();
+    let rest = frames.get(first..).unwrap_or_default();
+    let called = rest.iter().skip(1).take(MAX_CALLERS);
+    let count = 1 + called.take_while(|frame| !frame.saved_regs && !frame.interrupted).count();
+    let mut built: Vec<Context<'a>> = Vec::new();
+    let mut missing = String::new();
+    for (index, frame) in rest.iter().enumerate().take(count).rev() {
+        let evaluator = function_of(target, frame.lookup_pc()).and_then(|function| {
+            Evaluator::new(target, function, frame.pc, frame.interrupted, &frame.regs)
+        });
+        let Some(mut evaluator) = evaluator else {
+            built.clear();
+            missing = format!("the code around {:x} cannot be followed from end to end", frame.pc);
+            continue;
+        };
+        evaluator.gs_base = gs_base;
+        let entered = match built.is_empty() {
+            false => enter(kernel, &mut built, &mut evaluator),
+            true if missing.is_empty() => Entered::Unknown("nothing is known of its caller".into()),
+            true => Entered::Unknown(missing.clone()),
+        };
+        built.push(Context { frame: Some(first + index), evaluator, entered });
+    }
+    built.reverse();
+    match built.first().and_then(|context| context.frame) {
+        Some(frame) if frame == first => Ok(built),
+        _ => Err(missing),
+    }
+}
+
+/// Says how the last of `built` came to call the function of `inner`, and hands the arguments on.
+fn enter<'a>(
+    kernel: &'a Kernel,
+    built: &mut Vec<Context<'a>>,
+    inner: &mut Evaluator<'a>,
+) -> Entered {
+    let Some(caller) = built.last() else { return Entered::Unknown(String::new()) };
+    let outer = &caller.evaluator;
+    let start = inner.function.start();
+    let entered = match called(kernel, outer) {
+        Some(callee) if callee == start => Entered::By,
+        None => Entered::Maybe,
+        Some(callee) => {
+            let Some(path) = tail_path(kernel, callee, start, 0) else {
+                let name = |at| super::location(kernel, at);
+                return Entered::Unknown(format!(
+                    "{} calls {}, and how control came from there to {} is not known",
+                    name(outer.at),
+                    name(callee),
+                    name(start)
+                ));
+            };
+            for (index, (function, jump)) in path.iter().enumerate() {
+                let (function, jump) = (function.clone(), *jump);
+                let Some(state) = function.state_before(jump) else {
+                    return Entered::Unknown("a function left by a jump".into());
+                };
+                let mut evaluator = Evaluator {
+                    target: kernel.target(),
+                    function,
+                    at: jump,
+                    state,
+                    regs: Regs::new(),
+                    // Its frame was where that of its successor is.
+                    cfa: inner.cfa,
+                    entry: [None; 16],
+                    gs_base: inner.gs_base,
+                };
+                if let Some(caller) = built.last() {
+                    hand_on(caller, &mut evaluator);
+                    forget_disputed(caller, &mut evaluator, index > 0);
+                }
+                built.push(Context { frame: None, evaluator, entered: Entered::By });
+            }
+            Entered::By
+        }
+    };
+    if let Some(caller) = built.last() {
+        hand_on(caller, inner);
+        forget_disputed(caller, inner, caller.frame.is_none());
+    }
+    entered
+}
+
+/// Where a function jumps to the beginning of another.
+fn jumps(function: &Function, to: u64) -> impl Iterator<Item = u64> + '_ {
+    function.code().tail_calls.iter().filter(move |(_, target)| *target == to).map(|(at, _)| *at)
+}
+
+/// A function that jumps to the next from several places may bring other arguments from each.
+fn forget_disputed(caller: &Context<'_>, inner: &mut Evaluator<'_>, jumped: bool) {
+    if !jumped {
+        return;
+    }
+    let function = &caller.evaluator.function;
+    for reg in ARGUMENTS {
+        let origin = |at| function.state_before(at).map(|state| state.register(reg));
+        let first = caller.before(reg);
+        if !jumps(function, inner.function.start()).all(|at| origin(at) == Some(first)) {
+            inner.entry[reg as usize] = None;
+        }
+    }
+}
+
+/// What the registers held when `caller` passed control to the function of `inner`.
+fn hand_on(caller: &Context<'_>, inner: &mut Evaluator<'_>) {
+    for reg in ARGUMENTS {
+        inner.entry[reg as usize] = caller.evaluator.value(caller.before(reg)).ok();
+    }
+    for reg in PRESERVED {
+        let known = caller.evaluator.register(reg).ok();
+        inner.entry[reg as usize] = known;
+    }
+}
+
+/// The function that a caller's call instruction leads to.
+fn called(kernel: &Kernel, outer: &Evaluator<'_>) -> Option<u64> {
+    let target = kernel.target();
+    let insn = outer.function.instruction(outer.at)?;
+    let pointer = match insn.effects.target {
+        Some(address) => match retpoline_register(target, address) {
+            Some(reg) => Expression::register(reg.name()),
+            None => return Some(address),
+        },
+        None => insn.effects.indirect.clone()?,
+    };
+    outer.expression(outer.at, &pointer).ok().map(|known| known.value)
+}
+
+/// The pointer that the instruction calls or jumps by.
+pub(super) fn pointer(kernel: &Kernel, evaluator: &Evaluator<'_>) -> Option<Expression> {
+    let insn = evaluator.function.instruction(evaluator.at)?;
+    match insn.effects.target {
+        Some(address) => {
+            retpoline_register(kernel.target(), address).map(|reg| Expression::register(reg.name()))
+        }
+        None => insn.effects.indirect.clone(),
+    }
+}
+
+/// The functions from `callee` to `wanted` that hand on to each other by a jump at their end, and
+/// where each jumps. `None` if there is no way, or several lead through different functions.
+fn tail_path(
+    kernel: &Kernel,
+    callee: u64,
+    wanted: u64,
+    depth: usize,
+) -> Option<Vec<(Arc<Function>, u64)>> {
+    if depth >= MAX_TAILS {
+        return None;
+    }
+    let function = beginning_at(kernel.target(), callee)?;
+    if let Some(first) = jumps(&function, wanted).next() {
+        return Some(vec![(function.clone(), first)]);
+    }
+    let mut found = function.code().tail_calls.iter().filter_map(|(at, to)| {
+        let mut path = tail_path(kernel, *to, wanted, depth + 1)?;
+        path.insert(0, (function.clone(), *at));
+        Some(path)
+    });
+    let path = found.next()?;
+    found.next().is_none().then_some(path)
+}
