@@ -66,9 +66,9 @@ pub(crate) fn index(file: DebugFile) -> Result<Dwarf, String> {
 
 /// How far the running kernel is from where a file was linked.
 fn bias(target: &Target, dwarf: &Dwarf) -> Result<u64, String> {
-    let linked = dwarf.file().symbols().by_name("_stext").ok_or("it has no symbol _stext")?;
+    let linked = dwarf.stext().ok_or("it has no symbol _stext")?;
     let running = target.address_of("_stext").ok_or("the dump has no symbol _stext")?;
-    Ok(running.wrapping_sub(linked.address))
+    Ok(running.wrapping_sub(linked))
 }
 
 /// Tells a kernel how its debug information is found: when it is first asked for.

@@ -56,6 +56,7 @@ pub(super) fn build(file: &DebugFile) -> Parts {
         units: units.iter().map(|unit| unit.offset).collect(),
         ranges,
         frames,
+        stext: file.address_of("_stext").unwrap_or(0),
         ..Parts::default()
     };
     let mut named: HashMap<Key, u32> = HashMap::new();

@@ -156,6 +156,12 @@ impl DebugFile {
         })
     }
 
+    /// The address of one symbol, looked for without making a table of all.
+    pub(super) fn address_of(&self, name: &str) -> Option<u64> {
+        let elf = Elf::parse(&**self.bytes).ok()?;
+        elf.file.symbol_by_name(name).map(|symbol| symbol.address())
+    }
+
     /// Whether there are lines in it, not only symbols.
     pub fn has_lines(&self) -> bool {
         self.sections.contains_key(&SectionId::DebugInfo)

@@ -3,8 +3,8 @@
 //!
 //! It is made once ([`build`]) and kept under the cache directory as the bytes that [`Index`] reads
 //! where they lie. Layout, little-endian throughout: a [`Header`], then the tables one after the
-//! other, each of records of fixed size, sorted by their first field. A CRC over the tables guards
-//! against damage; a file that is not whole, of another version or another `vmlinux` is made anew.
+//! other, each of records of fixed size, sorted by their first field. A CRC guards against
+//! damage; a file that is not whole, of another version or another `vmlinux` is made anew.
 
 use std::ops::Deref;
 
@@ -30,8 +30,12 @@ enum Table {
 }
 
 const SIZES: [usize; 5] = [4, 24, 16, 16, 8];
-/// Magic, version, CRC, length of `.debug_info`, five counts, length of the key.
-const HEADER: usize = 8 + 4 + 4 + 8 + 5 * 4 + 4;
+/// Magic, version, CRC of all that follows it, length of `.debug_info`, address of `_stext`, five
+/// counts, length of the key.
+const HEADER: usize = 8 + 4 + 4 + 8 + 8 + 5 * 4 + 4;
+const COUNTS: usize = 32;
+/// Where the bytes begin that the CRC is of.
+const CHECKED: usize = 16;
 
 /// What was found in a debug file, before it becomes bytes.
 #[derive(Debug, Default)]
@@ -41,6 +45,9 @@ pub(super) struct Parts {
     pub(super) functions: Vec<(u64, u32, u32)>,
     pub(super) frames: Vec<(u64, u32, u32)>,
     pub(super) names: Vec<(u32, u32)>,
+    /// Where the kernel's text was linked, by which its distance to the running one is told; 0 if
+    /// that is not known.
+    pub(super) stext: u64,
 }
 
 /// The bytes of an index.
@@ -97,10 +104,10 @@ pub(super) fn write(mut parts: Parts, key: &[u8], info: u64) -> Vec<u8> {
     out.extend(VERSION.to_le_bytes());
     out.extend([0; 4]);
     out.extend(info.to_le_bytes());
+    out.extend(parts.stext.to_le_bytes());
     counts.iter().for_each(|&count| out.extend((count as u32).to_le_bytes()));
     out.extend((key.len() as u32).to_le_bytes());
     out.extend(key);
-    let tables = out.len();
     parts.units.iter().for_each(|unit| out.extend(unit.to_le_bytes()));
     for (start, end, unit) in parts.ranges {
         out.extend(start.to_le_bytes());
@@ -116,7 +123,7 @@ pub(super) fn write(mut parts: Parts, key: &[u8], info: u64) -> Vec<u8> {
         out.extend(key.to_le_bytes());
         out.extend(die.to_le_bytes());
     }
-    let crc = crc32fast::hash(&out[tables..]);
+    let crc = crc32fast::hash(&out[CHECKED..]);
     out[12..16].copy_from_slice(&crc.to_le_bytes());
     out
 }
@@ -135,11 +142,11 @@ impl Index {
         }
         let mut starts = [HEADER + key_size; 6];
         for table in 0..5 {
-            let count = u32_at(header, 24 + 4 * table) as usize;
+            let count = u32_at(header, COUNTS + 4 * table) as usize;
             starts[table + 1] = starts[table].checked_add(count.checked_mul(SIZES[table])?)?;
         }
-        let tables = bytes.get(starts[0]..starts[5])?;
-        if bytes.len() != starts[5] || crc32fast::hash(tables) != u32_at(header, 12) {
+        let checked = bytes.get(CHECKED..starts[5])?;
+        if bytes.len() != starts[5] || crc32fast::hash(checked) != u32_at(header, 12) {
             return None;
         }
         Some(Index { bytes, starts })
@@ -150,10 +157,15 @@ impl Index {
         let key_size = u32_at(&bytes, HEADER - 4) as usize;
         let mut starts = [HEADER + key_size; 6];
         for table in 0..5 {
-            let count = u32_at(&bytes, 24 + 4 * table) as usize;
+            let count = u32_at(&bytes, COUNTS + 4 * table) as usize;
             starts[table + 1] = starts[table] + count * SIZES[table];
         }
         Index { bytes: Box::new(bytes), starts }
+    }
+
+    /// Address of `_stext`, if the file has it.
+    pub(super) fn stext(&self) -> Option<u64> {
+        Some(u64_at(&self.bytes, 24)).filter(|address| *address != 0)
     }
 
     fn table(&self, table: Table) -> &[u8] {
@@ -248,6 +260,7 @@ mod tests {
             ranges: vec![(0x2000, 0x2100, 100), (0x1000, 0x1100, 0)],
             functions: vec![(0x1000, 0x20, 50), (0x2010, 0x10, 150)],
             frames: vec![(0x1000, 0x20, 24)],
+            stext: 0x1000,
             names: vec![
                 (name_key(b"task_struct", EntryKind::Struct), 70),
                 (name_key(b"task_struct", EntryKind::Typedef), 90),
@@ -259,7 +272,7 @@ mod tests {
     #[test]
     fn what_was_written_is_found() {
         let index = Index::open(Box::new(sample()), b"id", 300).unwrap();
-        assert_eq!(index.unit_count(), 3);
+        assert_eq!((index.unit_count(), index.stext()), (3, Some(0x1000)));
         assert_eq!(index.unit_of(150), Some((1, 100)));
         assert_eq!(index.unit_at(0x20ff), Some(100));
         assert_eq!(index.unit_at(0x2100), None);

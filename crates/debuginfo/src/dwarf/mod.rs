@@ -131,6 +131,11 @@ impl Dwarf {
         Ok(Dwarf { cell })
     }
 
+    /// Where `_stext` was linked: the distance to the running one is that of the whole kernel.
+    pub fn stext(&self) -> Option<u64> {
+        self.with(|inner| inner.index.stext())
+    }
+
     /// The file.
     pub fn file(&self) -> &DebugFile {
         self.cell.borrow_owner()

@@ -95,7 +95,8 @@ pub(super) fn at_call(caller: &StackFrame<'_>, reg: Reg) -> Option<Inferred> {
     let this = caller.frame()?;
     let function = function_of(caller.target, this.lookup_pc())?;
     let (call, _) = function.code().call_before(this.pc)?;
-    let mut evaluator = Evaluator::new(caller.target, function.clone(), this.pc, false, &this.regs)?;
+    let mut evaluator =
+        Evaluator::new(caller.target, function.clone(), this.pc, false, &this.regs)?;
     evaluator.cfa = evaluator.cfa.or_else(|| caller.cfa());
     let before = function.state_before(call)?;
     let origin = before.register(reg);
@@ -139,7 +140,8 @@ pub(super) fn call_target(caller: &StackFrame<'_>) -> Option<u64> {
     let this = caller.frame()?;
     let function = function_of(caller.target, this.lookup_pc())?;
     let (call, insn) = function.code().call_before(this.pc)?;
-    let mut evaluator = Evaluator::new(caller.target, function.clone(), this.pc, false, &this.regs)?;
+    let mut evaluator =
+        Evaluator::new(caller.target, function.clone(), this.pc, false, &this.regs)?;
     evaluator.cfa = evaluator.cfa.or_else(|| caller.cfa());
     let entry = |reg| on_entry(caller, reg);
     if let Some(expression) = &insn.effects.indirect {
