@@ -204,7 +204,7 @@ impl Bench {
         }
         let mut best: Option<Cost> = None;
         for _ in 0..RUNS {
-            let cost = self.measure(&words(option))?.context("necropsy cannot be started")?;
+            let cost = self.measure(&words)?.context("necropsy cannot be started")?;
             if best.is_none_or(|best| cost.wall_seconds < best.wall_seconds) {
                 best = Some(cost);
             }
