@@ -44,7 +44,7 @@ pub(crate) static COMMAND: Command = Command {
         Opt {
             flag: "-v",
             value: None,
-            help: "the arguments and variables of each frame (needs debug info; without it: as --overflow)",
+            help: "the arguments and variables of each frame (needs debug info)",
         },
         Opt { flag: "--overflow", value: None, help: "check every task's stack for overflow" },
         Opt {
@@ -76,8 +76,8 @@ With debug information, a function that the compiler put into its caller is a fr
 marked (inlined); so is one that ended in a jump to the next inner function, marked (tail call); and
 -l and -v work. A variable's value is where debug information says; failing
 that, what the caller passed, and failing that, what following the code yields: the line says so.
-crash's -v, the check for stack overflow, is --overflow here; without debug information -v is it,
-too.",
+crash's -v, the check for stack overflow, is --overflow here; without debug information a bare -v
+is it, too.",
     examples: &[
         Example { about: "The task that panicked.", line: "bt -p", output: "" },
         Example { about: "What every CPU was doing.", line: "bt -a", output: "" },
@@ -91,8 +91,10 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let kernel = &*kernel;
     // Looked for before traces are made by many threads at once.
     let debug = kernel.target().debug(kernel.target().kernel()).is_some();
-    // crash's meaning where there is nothing to show variables with.
-    if parsed.has("--overflow") || parsed.has("-v") && !debug {
+    // crash's meaning, where there is nothing to show variables with nor of.
+    let alone = parsed.args.is_empty()
+        && parsed.options().all(|(flag, _)| matches!(flag, "-v" | "--json"));
+    if parsed.has("--overflow") || parsed.has("-v") && !debug && alone {
         return raw::check_overflow(kernel, out);
     }
     if parsed.has("-E") {
@@ -144,9 +146,9 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         }
     }
     // The trace is worth having without what only debug information tells.
-    if style.lines && !debug {
+    if (style.lines || style.variables.is_some()) && !debug {
         return Err(CommandError::Missing(
-            "bt -l: no debug information of this kernel was found; give its vmlinux with --symbols"
+            "bt: no debug information of this kernel was found; give its vmlinux with --symbols"
                 .into(),
         ));
     }
