@@ -40,7 +40,7 @@ pub(super) struct Step {
     pub(super) inferred: bool,
     pub(super) value: Option<Hex>,
     /// `register`, `stack`, `constant`, `computed` (from such), `recomputed` (from memory as it is
-    /// now), `lost`.
+    /// now), `callee` (the function that it was passed to has it), `lost`.
     pub(super) known: &'static str,
     /// The register or stack address that holds it.
     pub(super) held_in: Option<String>,
@@ -215,6 +215,7 @@ impl Step {
             ("stack", Some(address)) => how.push(format!("known: on the stack at {address}")),
             ("constant", _) => how.push("a constant of the code".into()),
             ("computed", _) => how.push("computed from known values".into()),
+            ("callee", _) => how.push("known: the function called still has it".into()),
             ("recomputed", _) => how.push("recomputed from memory as it is now".into()),
             _ => how.push(format!("lost: {}", self.lost.as_deref().unwrap_or("not known"))),
         }
