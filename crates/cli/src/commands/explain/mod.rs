@@ -314,11 +314,41 @@ fn tell_trap(
         }
         let teller = Teller::new(kernel, names, contexts, task);
         let Some(way) = ways::judge(&teller, path) else { continue };
-        if way.verdict != "contradicted" {
-            possible.push(path);
+        if let (true, Some(first)) = (way.verdict != "contradicted", contexts.first()) {
+            let borne_out = ways::consistency(&first.evaluator).unwrap_or_default();
+            possible.push((path, row.ways.len(), borne_out, first.evaluator.state.clone()));
         }
         row.ways.push(way);
     }
+    // A register that holds what it would hold on one way only speaks for that way.
+    let speaks_for = |index: usize| {
+        let (_, _, borne_out, _) = possible.get(index)?;
+        let only_here = |reg: &Reg, origin: &Origin| {
+            let others = possible.iter().enumerate().filter(|(other, _)| *other != index);
+            let mut others = others.map(|(_, (_, _, _, state))| state.register(*reg));
+            others.all(|other| other != *origin)
+        };
+        borne_out.iter().find(|(reg, origin)| only_here(reg, origin)).map(|(reg, _)| *reg)
+    };
+    let borne_out: Vec<(usize, Reg)> = (0..possible.len())
+        .filter(|_| possible.len() > 1)
+        .filter_map(|index| Some((index, speaks_for(index)?)))
+        .collect();
+    if let [(likely, reg)] = borne_out.as_slice() {
+        for (index, (_, way, _, _)) in possible.iter().enumerate() {
+            if index != *likely
+                && let Some(way) = row.ways.get_mut(*way)
+            {
+                way.verdict = "unlikely";
+                way.why = Some(format!(
+                    "%{} is as another way leaves it, equal to the stack's copy",
+                    reg.name()
+                ));
+            }
+        }
+        possible = possible.drain(..).skip(*likely).take(1).collect();
+    }
+    let possible: Vec<_> = possible.into_iter().map(|(path, _, _, _)| path).collect();
     let several = possible.len() > 1;
     for path in possible.iter().take(3) {
         if let (Some(first), Some(state)) =
@@ -328,6 +358,7 @@ fn tell_trap(
         }
         let Some(compare) = &path.compare else { continue };
         let mut teller = Teller::new(kernel, names, contexts, task);
+        teller.skip(&told);
         for operand in [&compare.left, &compare.right] {
             teller.tell_expression(0, compare.at, "", operand, 0);
         }

@@ -73,7 +73,7 @@ pub(super) struct Way {
     pub(super) compare: Option<Listed>,
     /// `IS_ERR`-like condition in words: `ipc_obtain_object_idr() > 0xfffffffffffff000`.
     pub(super) condition: Option<String>,
-    /// `holds`, `contradicted`, `unknown`.
+    /// `holds`, `contradicted`, `unlikely` (inferred), `unknown`.
     pub(super) verdict: &'static str,
     pub(super) why: Option<String>,
 }
@@ -166,6 +166,7 @@ impl Way {
         let verdict = match self.verdict {
             "holds" => "holds",
             "contradicted" => "NOT this way",
+            "unlikely" => "inferred: not this way",
             _ => "possible",
         };
         write!(out, "  [{verdict}")?;
@@ -184,8 +185,9 @@ impl Step {
             write!(out, "{}", self.place)?;
             separate = " = ";
         }
+        // `what (rdi)` names itself.
         if let Some(name) = &self.name
-            && *name != self.place
+            && self.place.split(' ').next() != Some(name)
         {
             write!(out, "{separate}{name}")?;
             separate = " = ";

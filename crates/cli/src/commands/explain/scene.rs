@@ -68,7 +68,7 @@ pub(super) fn contexts<'a>(
         });
         let Some(mut evaluator) = evaluator else {
             built.clear();
-            missing = format!("the code around {:x} cannot be followed from end to end", frame.pc);
+            missing = not_followed(kernel, frame);
             continue;
         };
         evaluator.gs_base = gs_base;
@@ -83,6 +83,16 @@ pub(super) fn contexts<'a>(
     match built.first().and_then(|context| context.frame) {
         Some(frame) if frame == first => Ok(built),
         _ => Err(missing),
+    }
+}
+
+/// Why the function of a frame could not be analysed.
+fn not_followed(kernel: &Kernel, frame: &Frame) -> String {
+    let at = frame.lookup_pc();
+    let name = super::location(kernel, frame.pc);
+    match kernel.target().read_u8(at) {
+        Err(fault) => format!("the code of {name} is not in the dump ({fault})"),
+        Ok(_) => format!("the code of {name} cannot be followed from end to end"),
     }
 }
 

@@ -654,11 +654,21 @@ impl<'a> Teller<'a> {
         let own = |way: &Origin| matches!(way, Origin::Merged { at: again, .. } if *again == at);
         ways.retain(|way| *way != Origin::Unknown && !own(way));
         let place = location(self.kernel, at);
-        if let [only] = ways.as_slice() {
+        if let [only] = ways.as_slice()
+            && value.is_some()
+        {
             step.note = Some(format!("of the ways to {place} the only one that is followed"));
             step.inferred = true;
             self.steps.push(step);
             self.tell(c, "", *only, depth + 1);
+            return;
+        }
+        if value.is_none() {
+            // Of a value that is not known, nothing says which way it came.
+            let all: Vec<String> =
+                ways.iter().filter_map(|way| self.named(c, *way, 0).text).collect();
+            step.note = (!all.is_empty()).then(|| all.join(", or "));
+            self.steps.push(step);
             return;
         }
         let agrees = |way: &&Origin| {
