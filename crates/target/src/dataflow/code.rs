@@ -10,7 +10,7 @@ use super::source::{Fixup, Region, Source};
 const MAX_FUNCTION: u64 = 256 << 10;
 
 /// The most instructions of one function, its moved parts included.
-const MAX_INSTRUCTIONS: usize = 40_000;
+const MAX_INSTRUCTIONS: usize = 30_000;
 
 /// The most parts that a function may have elsewhere.
 const MAX_REGIONS: usize = 6;

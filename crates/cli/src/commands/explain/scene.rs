@@ -19,6 +19,9 @@ const MAX_CALLERS: usize = 10;
 /// The longest chain of functions that hand on to each other by jumps.
 const MAX_TAILS: usize = 3;
 
+/// The most functions that are looked through for such a chain.
+const MAX_TAIL_FUNCTIONS: usize = 1500;
+
 /// How control entered a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Entered {
@@ -109,7 +112,7 @@ fn enter<'a>(
         Some(callee) if callee == start => Entered::By,
         None => Entered::Maybe,
         Some(callee) => {
-            let Some(path) = tail_path(kernel, callee, start, 0) else {
+            let Some(path) = tail_path(kernel, callee, start) else {
                 let name = |at| super::location(kernel, at);
                 return Entered::Unknown(format!(
                     "{} calls {}, and how control came from there to {} is not known",
@@ -207,25 +210,39 @@ pub(super) fn pointer(kernel: &Kernel, evaluator: &Evaluator<'_>) -> Option<Expr
 }
 
 /// The functions from `callee` to `wanted` that hand on to each other by a jump at their end, and
-/// where each jumps. `None` if there is no way, or several lead through different functions.
-fn tail_path(
-    kernel: &Kernel,
-    callee: u64,
-    wanted: u64,
-    depth: usize,
-) -> Option<Vec<(Arc<Function>, u64)>> {
-    if depth >= MAX_TAILS {
-        return None;
+/// where each jumps. `None` if there is no way, or several of one length.
+fn tail_path(kernel: &Kernel, callee: u64, wanted: u64) -> Option<Vec<(Arc<Function>, u64)>> {
+    let mut left = MAX_TAIL_FUNCTIONS;
+    // Each way ends with the function that is to be looked at.
+    let mut ways: Vec<(Vec<(Arc<Function>, u64)>, u64)> = vec![(Vec::new(), callee)];
+    for _ in 0..MAX_TAILS {
+        let mut found = None;
+        let mut longer = Vec::new();
+        for (way, start) in &ways {
+            left = left.checked_sub(1)?;
+            let Some(function) = beginning_at(kernel.target(), *start) else { continue };
+            if let Some(jump) = jumps(&function, wanted).next() {
+                if found.is_some() {
+                    return None;
+                }
+                let mut way = way.clone();
+                way.push((function.clone(), jump));
+                found = Some(way);
+            }
+            let mut seen: Vec<u64> = Vec::new();
+            for (jump, to) in &function.code().tail_calls {
+                if !seen.contains(to) && longer.len() < MAX_TAIL_FUNCTIONS {
+                    seen.push(*to);
+                    let mut way = way.clone();
+                    way.push((function.clone(), *jump));
+                    longer.push((way, *to));
+                }
+            }
+        }
+        if found.is_some() {
+            return found;
+        }
+        ways = longer;
     }
-    let function = beginning_at(kernel.target(), callee)?;
-    if let Some(first) = jumps(&function, wanted).next() {
-        return Some(vec![(function.clone(), first)]);
-    }
-    let mut found = function.code().tail_calls.iter().filter_map(|(at, to)| {
-        let mut path = tail_path(kernel, *to, wanted, depth + 1)?;
-        path.insert(0, (function.clone(), *at));
-        Some(path)
-    });
-    let path = found.next()?;
-    found.next().is_none().then_some(path)
+    None
 }
