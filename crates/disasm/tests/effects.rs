@@ -155,6 +155,12 @@ fn the_stack() {
             },
         ]
     );
+    // pop 0x90(%rsp): addressed by the stack pointer after the pop.
+    assert!(matches!(&of("8f 84 24 90 00 00 00").assignments[0],
+        Assignment::Memory { memory, .. } if memory.displacement == 0x98));
+    // pushf, popf
+    assert_eq!(of("9c").assignments[1], Assignment::Register { register: "rsp", value: moved(-8) });
+    assert_eq!(of("9d").assignments, [Assignment::Register { register: "rsp", value: moved(8) }]);
     // call: the return address goes onto the stack.
     assert!(matches!(&of("e8 00 00 00 00").assignments[0],
         Assignment::Memory { value: Expression::Constant(at), .. } if *at == AT + 5));

@@ -100,6 +100,11 @@ fn modelled(decoded: &Decoded, effects: &mut Effects) -> bool {
             push(decoded, value, effects)
         }
         Mnemonic::Pop => pop(decoded, effects),
+        Mnemonic::Pushfq => push(decoded, Expression::Unknown, effects),
+        Mnemonic::Popfq => {
+            effects.flags = Flags::Unknown;
+            add_to_stack_pointer(effects, 8)
+        }
         Mnemonic::Leave => {
             if decoded.code() != Code::Leaveq {
                 return false;
@@ -214,9 +219,18 @@ fn push(decoded: &Decoded, value: Expression, effects: &mut Effects) -> bool {
 }
 
 fn pop(decoded: &Decoded, effects: &mut Effects) -> bool {
-    let to_register = decoded.op0_kind() == OpKind::Register;
-    if width_of_stack(decoded) != 8 || !to_register {
+    if width_of_stack(decoded) != 8 {
         return false;
+    }
+    if decoded.op0_kind() == OpKind::Memory {
+        // The address is that of the stack pointer after the pop, if it is made of that.
+        let mut memory = MemoryOperand { write: true, ..memory(decoded, 8) };
+        if memory.base == Some("rsp") {
+            memory.displacement = memory.displacement.wrapping_add(8);
+        }
+        let value = Expression::Load { memory: stack_operand("rsp", 0), signed: false };
+        effects.assignments.push(Assignment::Memory { memory, value });
+        return add_to_stack_pointer(effects, 8);
     }
     let Some(name) = full_name(Arch::X86_64, decoded.op0_register()) else { return false };
     let value = Expression::Load { memory: stack_operand("rsp", 0), signed: false };

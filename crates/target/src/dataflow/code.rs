@@ -10,7 +10,7 @@ use super::source::{Fixup, Region, Source};
 const MAX_FUNCTION: u64 = 256 << 10;
 
 /// The most instructions of one function, its moved parts included.
-const MAX_INSTRUCTIONS: usize = 40_000;
+const MAX_INSTRUCTIONS: usize = 30_000;
 
 /// The most parts that a function may have elsewhere.
 const MAX_REGIONS: usize = 6;
@@ -83,11 +83,10 @@ impl Code {
             let piece = pieces.iter().find(|piece| piece.holds(at))?;
             let offset = usize::try_from(at - piece.region.start).ok()?;
             let rest = piece.bytes.get(offset..)?;
-            let effects =
-                necropsy_disasm::effects(Arch::X86_64, &rest[..rest.len().min(MAX_LENGTH)], at);
             // What is no instruction was never meant to be reached: it follows a call or a trap
             // that does not come back, or we are astray.
-            let Some(effects) = effects else { return None };
+            let effects =
+                necropsy_disasm::effects(Arch::X86_64, &rest[..rest.len().min(MAX_LENGTH)], at)?;
             let end = at.wrapping_add(effects.length.into());
             let next = code.successors(source, &mut pieces, at, end, &effects)?;
             let fixups = code.fixups.iter().filter(|fixup| fixup.at == at);

@@ -16,7 +16,10 @@ use super::{
 use crate::{Target, regs::Reg};
 
 /// The most instructions that are interpreted for one function, repetitions included.
-const MAX_STEPS: usize = 1_000_000;
+const MAX_STEPS: usize = 200_000;
+
+/// The most instructions that a search for a path looks at.
+const MAX_SEARCH: usize = 20_000;
 
 /// The most functions that are kept analysed.
 const MAX_CACHED: usize = 2048;
@@ -196,6 +199,10 @@ impl Function {
                 continue;
             }
             first = false;
+            // What is too large to be searched may well be reached.
+            if seen.len() > MAX_SEARCH {
+                return true;
+            }
             let Some(insn) = self.code.instructions.get(&at) else { continue };
             todo.extend(&insn.next);
             let fixups = self.code.fixups.iter().filter(|fixup| fixup.at == at);

@@ -68,8 +68,8 @@ pub struct State {
     pub(super) escaped: bool,
 }
 
-/// More slots than any frame of the kernel has.
-const MAX_SLOTS: usize = 512;
+/// The most slots that are followed: a few functions (ciphers) have more.
+const MAX_SLOTS: usize = 128;
 
 impl State {
     /// On entry to a function.

@@ -19,19 +19,62 @@ pub(super) fn step(state: &mut State, at: u64, insn: &Insn) {
         }
         return;
     }
-    let before = state.clone();
-    state.forget_defined_by(at);
-    for assignment in &insn.effects.assignments {
-        match assignment {
+    // All of it speaks of the state before the instruction.
+    let changes: Vec<Change> = insn
+        .effects
+        .assignments
+        .iter()
+        .filter_map(|assignment| match assignment {
             Assignment::Register { register, value } => {
-                let Some(reg) = Reg::by_name(register) else { continue };
-                let origin = evaluate(&before, value).unwrap_or_else(|| {
-                    state.escaped |= uses_frame(&before, value);
-                    Origin::Defined { at, register: reg }
-                });
-                state.set(reg, origin);
+                let reg = Reg::by_name(register)?;
+                let origin = evaluate(state, value);
+                let escapes = origin.is_none() && uses_frame(state, value);
+                let origin = origin.unwrap_or(Origin::Defined { at, register: reg });
+                Some(Change::Register { reg, origin, escapes })
             }
-            Assignment::Memory { memory, value } => store(state, &before, memory, value),
+            Assignment::Memory { memory, value } => Some(stored(state, memory, value)),
+        })
+        .collect();
+    state.forget_defined_by(at);
+    for change in changes {
+        apply(state, change);
+    }
+}
+
+/// What an assignment changes.
+enum Change {
+    Register {
+        reg: Reg,
+        origin: Origin,
+        /// An address in the frame went into a value that is not followed.
+        escapes: bool,
+    },
+    /// Of one place in the frame.
+    Slot { offset: i64, bytes: u32, content: Option<Slot>, escapes: bool },
+    /// Of memory elsewhere, or somewhere in the frame.
+    Memory { escapes: bool, in_frame: bool },
+}
+
+fn apply(state: &mut State, change: Change) {
+    match change {
+        Change::Register { reg, origin, escapes } => {
+            state.escaped |= escapes;
+            state.set(reg, origin);
+        }
+        Change::Slot { offset, bytes, content, escapes } => {
+            state.escaped |= escapes;
+            if bytes == 0 {
+                // Any number of them.
+                state.forget_exposed();
+            } else {
+                state.store(offset, bytes, content);
+            }
+        }
+        Change::Memory { escapes, in_frame } => {
+            state.escaped |= escapes;
+            if state.escaped || in_frame {
+                state.forget_exposed();
+            }
         }
     }
 }
@@ -51,38 +94,25 @@ fn call(state: &mut State, at: u64) {
     }
 }
 
-fn store(state: &mut State, before: &State, memory: &MemoryOperand, value: &Expression) {
-    let origin = evaluate(before, value);
+fn stored(state: &State, memory: &MemoryOperand, value: &Expression) -> Change {
+    let origin = evaluate(state, value);
     let stores_frame = match origin {
         Some(origin) => matches!(origin, Origin::Frame(_)),
-        None => uses_frame(before, value),
+        None => uses_frame(state, value),
     };
-    match frame_offset(before, memory) {
-        Some(offset) => {
-            // An address of the frame in a slot that we follow is still ours; elsewhere it is out.
-            state.escaped |= stores_frame && origin.is_none();
-            let bytes = memory.size_bytes;
-            let content = match (origin, bytes) {
-                (Some(origin), 8) => Some(origin),
-                (Some(origin), 4) => low_half(origin),
-                _ => None,
-            };
-            let pushed = memory.base == Some("rsp") && memory.displacement == (-8i64 as u64);
-            let content = content.map(|origin| Slot { bytes: bytes as u8, origin, pushed });
-            if bytes == 0 {
-                // Any number of them.
-                state.forget_exposed();
-            } else {
-                state.store(offset, bytes, content);
-            }
-        }
-        None => {
-            state.escaped |= stores_frame;
-            if state.escaped || touches_frame(before, memory) {
-                state.forget_exposed();
-            }
-        }
-    }
+    let Some(offset) = frame_offset(state, memory) else {
+        return Change::Memory { escapes: stores_frame, in_frame: touches_frame(state, memory) };
+    };
+    let bytes = memory.size_bytes;
+    let content = match (origin, bytes) {
+        (Some(origin), 8) => Some(origin),
+        (Some(origin), 4) => low_half(origin),
+        _ => None,
+    };
+    let pushed = memory.base == Some("rsp") && memory.displacement == (-8i64 as u64);
+    let content = content.map(|origin| Slot { bytes: bytes as u8, origin, pushed });
+    // An address of the frame in a slot that we follow is still ours; elsewhere it is out.
+    Change::Slot { offset, bytes, escapes: stores_frame && content.is_none(), content }
 }
 
 /// The origin of a value that is no new one.

@@ -87,7 +87,7 @@ pub enum Lost {
 const MAX_DEPTH: u32 = 48;
 
 /// The most computations for one value.
-const MAX_WORK: u32 = 4096;
+const MAX_WORK: u32 = 300;
 
 /// One frame of a function: the state of its code, and the registers and memory to go with it.
 pub struct Evaluator<'a> {

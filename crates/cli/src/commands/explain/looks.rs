@@ -15,7 +15,7 @@ pub(super) fn of(kernel: &Kernel, task: Task<'_>, value: u64, ty: Option<TypeId>
     let types = kernel.types();
     let mut said = Vec::new();
     match ty.map(|ty| types.resolve(ty)) {
-        Some(Type::Int { size, signed, .. }) if *size <= 8 => {
+        Some(Type::Int { size, signed, .. }) if *size < 8 || is_number(value) => {
             integer(value, u64::from(*size), *signed, &mut said);
             return said;
         }
@@ -27,8 +27,11 @@ pub(super) fn of(kernel: &Kernel, task: Task<'_>, value: u64, ty: Option<TypeId>
         Some(Type::Pointer(target)) => {
             if let Type::Int { char: true, .. } = types.resolve(*target)
                 && let Ok(string) = kernel.target().read_cstr(value, MAX_STRING)
+                && !string.is_empty()
+                && !string.contains(|c: char| c == '\u{fffd}' || c.is_control() && c != '\n')
             {
                 said.push(text::quote(string.as_bytes()));
+                return said;
             }
         }
         _ if value < 1 << 32 => {
@@ -47,6 +50,11 @@ pub(super) fn of(kernel: &Kernel, task: Task<'_>, value: u64, ty: Option<TypeId>
         said.push(repeated);
     }
     said
+}
+
+/// Whether a 64-bit integer is a number rather than an address.
+fn is_number(value: u64) -> bool {
+    (value as i64).unsigned_abs() < 1 << 30 || value < 1 << 40
 }
 
 fn integer(value: u64, size: u64, signed: bool, said: &mut Vec<String>) {

@@ -1,6 +1,7 @@
 //! Why a register has the value it has.
 
 mod cause;
+mod freelist;
 mod looks;
 mod members;
 mod names;
@@ -15,7 +16,7 @@ use necropsy_disasm::{Arch, decode};
 use necropsy_linux::{Kernel, task::Task};
 use necropsy_target::{
     Reg,
-    dataflow::{Evaluator, Origin},
+    dataflow::{Evaluator, Origin, function_of},
     paging::PagingFormat,
     unwind::{Frame, Trace},
 };
@@ -157,7 +158,7 @@ fn explain(
     };
     let frame = &frames[index];
     row.frame = Some(index);
-    row.instruction = listed(kernel, &names, frame.pc);
+    row.instruction = listed(kernel, &names, control(kernel, frame));
     let gs_base = task.cpu().ok().and_then(|cpu| kernel.per_cpu_offset(cpu));
     if !frame.interrupted {
         row.kind = "call";
@@ -235,6 +236,7 @@ fn explain(
             }
             told = teller.told();
             row.steps = teller.steps;
+            row.notes.extend(mangled(kernel, &row.steps));
         }
         Trouble::Interrupt { by } => {
             row.kind = "interrupt";
@@ -242,6 +244,10 @@ fn explain(
                 "An interrupt ({by}) came here: the instruction did nothing wrong, and there is no \
                  bad value."
             );
+            let panic = of_frames[..index].iter().rposition(leaving);
+            if let Some(by) = panic.and_then(|panic| of_frames.get(panic + 1)) {
+                row.notes.push(format!("within the interrupt {by} called panic() on purpose"));
+            }
         }
         Trouble::Nothing | Trouble::Jump { .. } => {
             row.kind = "none";
@@ -270,6 +276,18 @@ fn explain(
     row
 }
 
+/// Whether one of the values is a pointer of SLUB's free list that was written over.
+fn mangled(kernel: &Kernel, steps: &[row::Step]) -> Option<String> {
+    let of_type = |name: &str| {
+        let found = steps.iter().find(|step| step.r#type.as_deref() == Some(name));
+        found.and_then(|step| step.value)
+    };
+    let Hex(cache) = of_type("struct kmem_cache *")?;
+    let wild = steps.iter().filter_map(|step| step.value);
+    wild.filter(|value| !is_canonical(kernel, value.0))
+        .find_map(|value| freelist::overwritten(kernel, cache, value.0))
+}
+
 /// A trap: the conditions on the ways there, and what they compared.
 fn tell_trap(
     kernel: &Kernel,
@@ -296,11 +314,41 @@ fn tell_trap(
         }
         let teller = Teller::new(kernel, names, contexts, task);
         let Some(way) = ways::judge(&teller, path) else { continue };
-        if way.verdict != "contradicted" {
-            possible.push(path);
+        if let (true, Some(first)) = (way.verdict != "contradicted", contexts.first()) {
+            let borne_out = ways::consistency(&first.evaluator).unwrap_or_default();
+            possible.push((path, row.ways.len(), borne_out, first.evaluator.state.clone()));
         }
         row.ways.push(way);
     }
+    // A register that holds what it would hold on one way only speaks for that way.
+    let speaks_for = |index: usize| {
+        let (_, _, borne_out, _) = possible.get(index)?;
+        let only_here = |reg: &Reg, origin: &Origin| {
+            let others = possible.iter().enumerate().filter(|(other, _)| *other != index);
+            let mut others = others.map(|(_, (_, _, _, state))| state.register(*reg));
+            others.all(|other| other != *origin)
+        };
+        borne_out.iter().find(|(reg, origin)| only_here(reg, origin)).map(|(reg, _)| *reg)
+    };
+    let borne_out: Vec<(usize, Reg)> = (0..possible.len())
+        .filter(|_| possible.len() > 1)
+        .filter_map(|index| Some((index, speaks_for(index)?)))
+        .collect();
+    if let [(likely, reg)] = borne_out.as_slice() {
+        for (index, (_, way, _, _)) in possible.iter().enumerate() {
+            if index != *likely
+                && let Some(way) = row.ways.get_mut(*way)
+            {
+                way.verdict = "unlikely";
+                way.why = Some(format!(
+                    "%{} is as another way leaves it, equal to the stack's copy",
+                    reg.name()
+                ));
+            }
+        }
+        possible = possible.drain(..).skip(*likely).take(1).collect();
+    }
+    let possible: Vec<_> = possible.into_iter().map(|(path, _, _, _)| path).collect();
     let several = possible.len() > 1;
     for path in possible.iter().take(3) {
         if let (Some(first), Some(state)) =
@@ -310,6 +358,7 @@ fn tell_trap(
         }
         let Some(compare) = &path.compare else { continue };
         let mut teller = Teller::new(kernel, names, contexts, task);
+        teller.skip(&told);
         for operand in [&compare.left, &compare.right] {
             teller.tell_expression(0, compare.at, "", operand, 0);
         }
@@ -372,7 +421,7 @@ fn panicked(
     let panic = frame_function(kernel, &trace.frames[last]);
     row.kind = "panic";
     row.frame = Some(caller);
-    row.instruction = listed(kernel, names, trace.frames[caller].pc);
+    row.instruction = listed(kernel, names, control(kernel, &trace.frames[caller]));
     row.what = format!(
         "{by} called {panic}() on purpose: no instruction failed, and there is no bad value."
     );
@@ -424,6 +473,19 @@ fn formula(operand: &necropsy_disasm::MemoryOperand, frame: &Frame) -> String {
         }
         _ => format!(" = {} + {:#x}", parts.join(" + "), operand.displacement),
     }
+}
+
+/// The instruction that control is at in a frame: of one that waits for a call, the call.
+fn control(kernel: &Kernel, frame: &Frame) -> u64 {
+    if frame.interrupted {
+        return frame.pc;
+    }
+    let function = function_of(kernel.target(), frame.lookup_pc());
+    let call = function.and_then(|function| Some(function.code().call_before(frame.pc)?.0));
+    // Every direct call is five bytes long.
+    let direct = frame.pc.wrapping_sub(5);
+    call.or_else(|| (code_at(kernel, direct).first() == Some(&0xe8)).then_some(direct))
+        .unwrap_or(frame.pc)
 }
 
 fn code_at(kernel: &Kernel, pc: u64) -> Vec<u8> {

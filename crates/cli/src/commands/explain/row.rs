@@ -40,7 +40,7 @@ pub(super) struct Step {
     pub(super) inferred: bool,
     pub(super) value: Option<Hex>,
     /// `register`, `stack`, `constant`, `computed` (from such), `recomputed` (from memory as it is
-    /// now), `lost`.
+    /// now), `callee` (the function that it was passed to has it), `lost`.
     pub(super) known: &'static str,
     /// The register or stack address that holds it.
     pub(super) held_in: Option<String>,
@@ -73,7 +73,7 @@ pub(super) struct Way {
     pub(super) compare: Option<Listed>,
     /// `IS_ERR`-like condition in words: `ipc_obtain_object_idr() > 0xfffffffffffff000`.
     pub(super) condition: Option<String>,
-    /// `holds`, `contradicted`, `unknown`.
+    /// `holds`, `contradicted`, `unlikely` (inferred), `unknown`.
     pub(super) verdict: &'static str,
     pub(super) why: Option<String>,
 }
@@ -166,6 +166,7 @@ impl Way {
         let verdict = match self.verdict {
             "holds" => "holds",
             "contradicted" => "NOT this way",
+            "unlikely" => "inferred: not this way",
             _ => "possible",
         };
         write!(out, "  [{verdict}")?;
@@ -184,8 +185,9 @@ impl Step {
             write!(out, "{}", self.place)?;
             separate = " = ";
         }
+        // `what (rdi)` names itself.
         if let Some(name) = &self.name
-            && *name != self.place
+            && self.place.split(' ').next() != Some(name)
         {
             write!(out, "{separate}{name}")?;
             separate = " = ";
@@ -215,6 +217,7 @@ impl Step {
             ("stack", Some(address)) => how.push(format!("known: on the stack at {address}")),
             ("constant", _) => how.push("a constant of the code".into()),
             ("computed", _) => how.push("computed from known values".into()),
+            ("callee", _) => how.push("known: the function called still has it".into()),
             ("recomputed", _) => how.push("recomputed from memory as it is now".into()),
             _ => how.push(format!("lost: {}", self.lost.as_deref().unwrap_or("not known"))),
         }

@@ -19,6 +19,9 @@ const MAX_CALLERS: usize = 10;
 /// The longest chain of functions that hand on to each other by jumps.
 const MAX_TAILS: usize = 3;
 
+/// The most functions that are looked through for such a chain.
+const MAX_TAIL_FUNCTIONS: usize = 1500;
+
 /// How control entered a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Entered {
@@ -68,7 +71,7 @@ pub(super) fn contexts<'a>(
         });
         let Some(mut evaluator) = evaluator else {
             built.clear();
-            missing = format!("the code around {:x} cannot be followed from end to end", frame.pc);
+            missing = not_followed(kernel, frame);
             continue;
         };
         evaluator.gs_base = gs_base;
@@ -86,6 +89,16 @@ pub(super) fn contexts<'a>(
     }
 }
 
+/// Why the function of a frame could not be analysed.
+fn not_followed(kernel: &Kernel, frame: &Frame) -> String {
+    let at = frame.lookup_pc();
+    let name = super::location(kernel, frame.pc);
+    match kernel.target().read_u8(at) {
+        Err(fault) => format!("the code of {name} is not in the dump ({fault})"),
+        Ok(_) => format!("the code of {name} cannot be followed from end to end"),
+    }
+}
+
 /// Says how the last of `built` came to call the function of `inner`, and hands the arguments on.
 fn enter<'a>(
     kernel: &'a Kernel,
@@ -99,7 +112,7 @@ fn enter<'a>(
         Some(callee) if callee == start => Entered::By,
         None => Entered::Maybe,
         Some(callee) => {
-            let Some(path) = tail_path(kernel, callee, start, 0) else {
+            let Some(path) = tail_path(kernel, callee, start) else {
                 let name = |at| super::location(kernel, at);
                 return Entered::Unknown(format!(
                     "{} calls {}, and how control came from there to {} is not known",
@@ -197,25 +210,39 @@ pub(super) fn pointer(kernel: &Kernel, evaluator: &Evaluator<'_>) -> Option<Expr
 }
 
 /// The functions from `callee` to `wanted` that hand on to each other by a jump at their end, and
-/// where each jumps. `None` if there is no way, or several lead through different functions.
-fn tail_path(
-    kernel: &Kernel,
-    callee: u64,
-    wanted: u64,
-    depth: usize,
-) -> Option<Vec<(Arc<Function>, u64)>> {
-    if depth >= MAX_TAILS {
-        return None;
+/// where each jumps. `None` if there is no way, or several of one length.
+fn tail_path(kernel: &Kernel, callee: u64, wanted: u64) -> Option<Vec<(Arc<Function>, u64)>> {
+    let mut left = MAX_TAIL_FUNCTIONS;
+    // Each way ends with the function that is to be looked at.
+    let mut ways: Vec<(Vec<(Arc<Function>, u64)>, u64)> = vec![(Vec::new(), callee)];
+    for _ in 0..MAX_TAILS {
+        let mut found = None;
+        let mut longer = Vec::new();
+        for (way, start) in &ways {
+            left = left.checked_sub(1)?;
+            let Some(function) = beginning_at(kernel.target(), *start) else { continue };
+            if let Some(jump) = jumps(&function, wanted).next() {
+                if found.is_some() {
+                    return None;
+                }
+                let mut way = way.clone();
+                way.push((function.clone(), jump));
+                found = Some(way);
+            }
+            let mut seen: Vec<u64> = Vec::new();
+            for (jump, to) in &function.code().tail_calls {
+                if !seen.contains(to) && longer.len() < MAX_TAIL_FUNCTIONS {
+                    seen.push(*to);
+                    let mut way = way.clone();
+                    way.push((function.clone(), *jump));
+                    longer.push((way, *to));
+                }
+            }
+        }
+        if found.is_some() {
+            return found;
+        }
+        ways = longer;
     }
-    let function = beginning_at(kernel.target(), callee)?;
-    if let Some(first) = jumps(&function, wanted).next() {
-        return Some(vec![(function.clone(), first)]);
-    }
-    let mut found = function.code().tail_calls.iter().filter_map(|(at, to)| {
-        let mut path = tail_path(kernel, *to, wanted, depth + 1)?;
-        path.insert(0, (function.clone(), *at));
-        Some(path)
-    });
-    let path = found.next()?;
-    found.next().is_none().then_some(path)
+    None
 }

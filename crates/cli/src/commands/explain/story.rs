@@ -27,6 +27,9 @@ const MAX_STEPS: usize = 60;
 /// How far one value is followed.
 const MAX_DEPTH: usize = 14;
 
+/// The most ways that one value is followed on.
+const MAX_WAYS: usize = 3;
+
 /// The longest name that is worth reading.
 const MAX_NAME: usize = 96;
 
@@ -317,13 +320,27 @@ impl<'a> Teller<'a> {
     /// A per-CPU variable, by the address to which a CPU's offset is added.
     fn per_cpu(&self, address: u64, size: u64) -> Named {
         let symbols = &self.kernel.target().kernel().symbols;
-        let at = symbols.at(address).next().map(|symbol| (symbol.name, 0));
-        let found = at.or_else(|| {
-            let below = symbols.lookup(address)?;
-            let offset = address.checked_sub(below.address)?;
-            (offset < below.size.min(1 << 20)).then_some((below.name, offset))
-        });
-        found.map_or(Named::default(), |(name, offset)| self.variable(name, offset, size))
+        // Where per-CPU addresses begin at zero, their symbols come before all others.
+        let low = || symbols.iter().take_while(|symbol| symbol.address < 1 << 32);
+        let highest = low().map(|symbol| symbol.address).filter(|below| *below <= address).max();
+        let mut names: Vec<_> =
+            low().filter(|symbol| Some(symbol.address) == highest).take(16).collect();
+        if names.is_empty() {
+            names.extend(symbols.at(address).take(16));
+        }
+        if names.is_empty() {
+            names.extend(symbols.lookup(address));
+        }
+        // Of several names the one whose type is known.
+        let typed = names.iter().find(|symbol| self.kernel.global_type(symbol.name).is_some());
+        let Some(symbol) = typed.or(names.first()) else { return Named::default() };
+        let offset = address.wrapping_sub(symbol.address);
+        let ty = self.kernel.global_type(symbol.name);
+        let extent = ty.and_then(|ty| self.kernel.types().size_of(ty)).unwrap_or(8);
+        if offset >= extent {
+            return Named::default();
+        }
+        self.variable(symbol.name, offset, size)
     }
 
     fn variable(&self, name: &str, offset: u64, size: u64) -> Named {
@@ -425,9 +442,10 @@ impl<'a> Teller<'a> {
                     }
                 }
             }
-            Origin::Entry { register, .. } => {
+            Origin::Entry { register, bytes } => {
+                let value = step.value.filter(|_| bytes == 8);
                 self.steps.push(step);
-                self.tell_entry(c, register, depth + 1);
+                self.tell_entry(c, register, value, depth + 1);
             }
             Origin::Merged { at, place } => self.tell_merged(c, step, at, place, depth),
             _ => self.steps.push(step),
@@ -562,7 +580,7 @@ impl<'a> Teller<'a> {
         }
     }
 
-    fn tell_entry(&mut self, c: usize, register: Reg, depth: usize) {
+    fn tell_entry(&mut self, c: usize, register: Reg, value: Option<Hex>, depth: usize) {
         let contexts = self.contexts;
         let Some(context) = contexts.get(c) else { return };
         match (&context.entered, contexts.get(c + 1)) {
@@ -571,7 +589,24 @@ impl<'a> Teller<'a> {
                 let origin = caller.before(register);
                 let before = self.steps.len();
                 self.tell(c + 1, register.name(), origin, depth);
+                let start = context.evaluator.function.start();
+                let parameter = self.names.parameters(start);
+                let parameter = parameter.iter().find(|found| found.register == register);
                 if let Some(step) = self.steps.get_mut(before) {
+                    let types = self.kernel.types();
+                    if let (None, Some(parameter)) = (&step.r#type, parameter) {
+                        step.r#type = Some(types.display(parameter.ty));
+                    }
+                    // What was passed is what the function called was given.
+                    if let (None, Some(Hex(value))) = (step.value, value) {
+                        let ty = parameter.map(|parameter| parameter.ty);
+                        step.value = Some(Hex(value));
+                        step.known = "callee";
+                        step.lost = None;
+                        step.looks = looks::of(self.kernel, self.task, value, ty);
+                    }
+                    // The jump is there; that it was the one taken is not proved.
+                    step.inferred |= caller.frame.is_none();
                     let verb = if caller.frame.is_some() { "calls" } else { "jumps" };
                     step.note = Some(format!("{} {verb} here", location(self.kernel, at)));
                     if context.entered == Entered::Maybe {
@@ -611,31 +646,62 @@ impl<'a> Teller<'a> {
                 ways.push(origin);
             }
         }
-        if let Some(Hex(value)) = step.value {
+        let value = step.value.map(|Hex(value)| value);
+        if let Some(value) = value {
             ways.retain(|way| !matches!(way, Origin::Constant(other) if *other != value));
         }
-        match ways.as_slice() {
-            [only] if !matches!(only, Origin::Merged { at: again, .. } if *again == at) => {
-                step.note = Some("of the ways here, the one that gives this value".into());
-                step.inferred = true;
-                self.steps.push(step);
-                self.tell(c, "", *only, depth + 1);
+        // Followed are the values that something is known of.
+        let own = |way: &Origin| matches!(way, Origin::Merged { at: again, .. } if *again == at);
+        ways.retain(|way| *way != Origin::Unknown && !own(way));
+        let place = location(self.kernel, at);
+        if let [only] = ways.as_slice()
+            && value.is_some()
+        {
+            step.note = Some(format!("of the ways to {place} the only one that is followed"));
+            step.inferred = true;
+            self.steps.push(step);
+            self.tell(c, "", *only, depth + 1);
+            return;
+        }
+        if value.is_none() {
+            // Of a value that is not known, nothing says which way it came.
+            let all: Vec<String> =
+                ways.iter().filter_map(|way| self.named(c, *way, 0).text).collect();
+            step.note = (!all.is_empty()).then(|| all.join(", or "));
+            self.steps.push(step);
+            return;
+        }
+        let agrees = |way: &&Origin| {
+            let known = context.evaluator.value(**way);
+            value.is_some_and(|value| known.is_ok_and(|known| known.value == value))
+        };
+        let agreeing: Vec<Origin> = ways.iter().filter(agrees).copied().collect();
+        let chosen = match agreeing.as_slice() {
+            [one] => vec![*one],
+            _ => ways.iter().copied().take(MAX_WAYS).collect(),
+        };
+        let others: Vec<String> = ways
+            .iter()
+            .filter(|way| !chosen.contains(way))
+            .filter_map(|way| self.named(c, *way, 0).text)
+            .collect();
+        let mut note = format!("{} ways lead to {place}", ways.len());
+        if agreeing.len() == 1 {
+            note.push_str("; memory agrees with this one");
+            step.inferred = true;
+            if !others.is_empty() {
+                note.push_str(&format!(", else it were {}", others.join(" or ")));
             }
-            _ => {
-                let all: Vec<String> = ways
-                    .iter()
-                    .filter_map(|way| match way {
-                        Origin::Merged { .. } | Origin::Unknown => None,
-                        Origin::Constant(value) => Some(format!("{value:#x}")),
-                        way => self.named(c, *way, 0).text,
-                    })
-                    .collect();
-                step.note = Some(format!(
-                    "several ways lead to {}{}",
-                    location(self.kernel, at),
-                    if all.is_empty() { String::new() } else { format!(": {}", all.join(", or ")) }
-                ));
-                self.steps.push(step);
+        }
+        step.note = Some(note);
+        self.steps.push(step);
+        let several = chosen.len() > 1;
+        for (number, way) in chosen.into_iter().enumerate() {
+            let place = if several { format!("way {}", number + 1) } else { String::new() };
+            let before = self.steps.len();
+            self.tell(c, &place, way, depth + 1);
+            if let Some(told) = self.steps.get_mut(before) {
+                told.inferred = true;
             }
         }
     }

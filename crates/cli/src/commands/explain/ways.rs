@@ -5,7 +5,10 @@ use necropsy_disasm::{
     effects::{Condition, Expression, Flags},
 };
 use necropsy_dump::Reason;
-use necropsy_target::dataflow::{Evaluator, Function, Lost};
+use necropsy_target::{
+    Reg,
+    dataflow::{Evaluator, Function, Lost, Origin},
+};
 
 use super::{
     location,
@@ -111,9 +114,10 @@ pub(super) fn judge(teller: &Teller<'_>, path: &Path) -> Option<Way> {
     let evaluator = &teller.contexts.first()?.evaluator;
     let branch = teller.listed(*path.instructions.first()?)?;
     let compare = path.compare.as_ref();
-    let (verdict, why) = match compare {
-        Some(compare) => verdict(teller, evaluator, compare),
-        None => ("unknown", None),
+    let (verdict, why) = match (consistency(evaluator), compare) {
+        (Err(why), _) => ("contradicted", Some(why)),
+        (Ok(_), Some(compare)) => verdict(teller, evaluator, compare),
+        (Ok(_), None) => ("unknown", None),
     };
     Some(Way {
         branch,
@@ -123,6 +127,48 @@ pub(super) fn judge(teller: &Teller<'_>, path: &Path) -> Option<Way> {
         verdict,
         why,
     })
+}
+
+/// Whether the registers and the stack bear out that control came this way: of places that must
+/// hold the same value then. `Err` names two that do not; `Ok` the registers that do, and what
+/// they would then hold.
+pub(super) fn consistency(evaluator: &Evaluator<'_>) -> Result<Vec<(Reg, Origin)>, String> {
+    let state = &evaluator.state;
+    let mut borne_out = Vec::new();
+    let registers = || Reg::ALL[..16].iter().copied().filter(|reg| *reg != Reg::Rsp);
+    for reg in registers() {
+        let origin = state.register(reg);
+        let Some(value) = evaluator.regs.get(reg).filter(|_| origin != Origin::Unknown) else {
+            continue;
+        };
+        let contradicts = |other: &str, held: u64| {
+            format!("%{} and {other} would be equal, and are {value:#x} and {held:#x}", reg.name())
+        };
+        for other in state.registers_with(origin) {
+            if let Some(held) = evaluator.regs.get(other).filter(|held| *held != value) {
+                return Err(contradicts(&format!("%{}", other.name()), held));
+            }
+        }
+        for offset in state.slots_with(origin) {
+            let Some(address) = evaluator.cfa.and_then(|cfa| cfa.checked_add_signed(offset)) else {
+                continue;
+            };
+            match evaluator.target.read_u64(address) {
+                // Small numbers are equal by accident.
+                Ok(held) if held == value && value > 1 << 32 => borne_out.push((reg, origin)),
+                Ok(held) if held != value => {
+                    return Err(contradicts(&format!("the stack at {address:x}"), held));
+                }
+                _ => {}
+            }
+        }
+        if let Origin::Constant(constant) = origin
+            && constant != value
+        {
+            return Err(format!("%{} would be {constant:#x}, and is {value:#x}", reg.name()));
+        }
+    }
+    Ok(borne_out)
 }
 
 fn verdict(
@@ -138,7 +184,7 @@ fn verdict(
             && matches!(fault.reason, Reason::NotMapped { .. } | Reason::BadAddress)
         {
             let at = location(teller.kernel, compare.at);
-            let why = format!("{at} would have read {:x}, where nothing is", fault.address);
+            let why = format!("{at} would have read {:#x}, where nothing is", fault.address);
             return ("contradicted", Some(why));
         }
     }
