@@ -71,7 +71,9 @@ fn places(file: &[u8]) -> Vec<Range<usize>> {
 /// A file, hurt in one way. Flips are near each other and where there is something to hurt.
 fn hurt(file: &[u8], places: &[Range<usize>], case: u64) -> Vec<u8> {
     let mut chance = Chance(case.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-    (0..8).for_each(|_| drop(chance.below(2)));
+    for _ in 0..8 {
+        chance.below(2);
+    }
     let mut bytes = file.to_vec();
     let place = &places[chance.below(places.len() as u64) as usize];
     match case % 6 {

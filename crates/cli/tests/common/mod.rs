@@ -15,7 +15,7 @@ use necropsy::{
 };
 use serde_json::Value;
 
-pub fn lab() -> Option<PathBuf> {
+pub(crate) fn lab() -> Option<PathBuf> {
     let lab = env::var_os("NECROPSY_LAB").map(PathBuf::from);
     if lab.is_none() {
         eprintln!("SKIPPED: no NECROPSY_LAB");
@@ -24,7 +24,7 @@ pub fn lab() -> Option<PathBuf> {
 }
 
 /// Every dump under `out` with a raw vmcore, but those too large for a test.
-pub fn dumps(lab: &Path) -> Vec<PathBuf> {
+pub(crate) fn dumps(lab: &Path) -> Vec<PathBuf> {
     const TOO_LARGE: u64 = 2 << 30;
     let folders = fs::read_dir(lab.join("out")).into_iter().flatten().flatten();
     let dumps = folders.map(|folder| folder.path().join("vmcore"));
@@ -38,11 +38,11 @@ pub fn dumps(lab: &Path) -> Vec<PathBuf> {
 }
 
 /// `k612-null`
-pub fn name(dump: &Path) -> String {
+pub(crate) fn name(dump: &Path) -> String {
     dump.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned()
 }
 
-pub fn open(files: &[PathBuf]) -> Session {
+pub(crate) fn open(files: &[PathBuf]) -> Session {
     let request = Request { files: files.to_vec(), ..Request::default() };
     let mut session = Session::on(request.open().unwrap());
     session.settings.form = Form::Json;
@@ -50,7 +50,7 @@ pub fn open(files: &[PathBuf]) -> Session {
 }
 
 /// The rows that a line answers with.
-pub fn rows(session: &mut Session, line: &str) -> Vec<Value> {
+pub(crate) fn rows(session: &mut Session, line: &str) -> Vec<Value> {
     let capture = Capture::default();
     run_captured(session, line, &capture);
     let text = capture.take();
@@ -59,7 +59,7 @@ pub fn rows(session: &mut Session, line: &str) -> Vec<Value> {
 }
 
 /// With the debug information of its kernel, and of the lab's module. None without them.
-pub fn open_with_debug(lab: &Path, dump: &Path) -> Option<Session> {
+pub(crate) fn open_with_debug(lab: &Path, dump: &Path) -> Option<Session> {
     let name = name(dump);
     let kernel = name.split('-').next().unwrap_or_default();
     let vmlinux = lab.join(kernel).join("vmlinux");
@@ -78,7 +78,7 @@ pub fn open_with_debug(lab: &Path, dump: &Path) -> Option<Session> {
 }
 
 /// What drgn answers to a script: one JSON object a line. `None` without drgn.
-pub fn drgn(lab: &Path, dump: &Path, script: &str) -> Option<Vec<Value>> {
+pub(crate) fn drgn(lab: &Path, dump: &Path, script: &str) -> Option<Vec<Value>> {
     let Ok(template) = env::var("NECROPSY_DRGN") else {
         eprintln!("SKIPPED: no NECROPSY_DRGN (drgn -c {{dump}} -s {{vmlinux}} -q {{script}})");
         return None;
@@ -102,7 +102,7 @@ pub fn drgn(lab: &Path, dump: &Path, script: &str) -> Option<Vec<Value>> {
 }
 
 /// `"0x…"` as a number.
-pub fn address(value: &Value) -> u64 {
+pub(crate) fn address(value: &Value) -> u64 {
     let text = value.as_str().unwrap_or_default();
     u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap()
 }
