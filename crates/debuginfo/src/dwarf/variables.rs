@@ -163,6 +163,17 @@ impl Dwarf {
         self.with(|inner| inner.locals(types, scope, address, frame)).unwrap_or_default()
     }
 
+    /// The variable, of the innermost function first, whose whole value is in a register before
+    /// the instruction at an address is executed.
+    pub fn variable_in(
+        &self,
+        types: &Types,
+        address: u64,
+        register: u16,
+    ) -> Option<(String, TypeId)> {
+        self.with(|inner| inner.variable_in(types, address, register))
+    }
+
     /// Where the call leads that returns to `address`, as its frame tells.
     pub fn callee(&self, address: u64, caller: &dyn Frame) -> Option<Callee> {
         self.with(|inner| {
@@ -293,6 +304,32 @@ impl<'a> Inner<'a> {
         Some(locals)
     }
 
+    fn variable_in(&self, types: &Types, address: u64, register: u16) -> Option<(String, TypeId)> {
+        let function = self.index.function_at(address)?;
+        let unit = self.unit(function)?;
+        let scopes = self.scopes(unit, function, address)?;
+        let evaluation =
+            Evaluation { inner: self, unit, function, address, frame: &Nowhere, depth: 0 };
+        for &die in scopes.iter().rev().flat_map(|scope| scope.dies.iter().rev()) {
+            let mut found = None;
+            self.children(unit, unit.local(die)?, &mut |child| {
+                if !matches!(child.tag(), dw::DW_TAG_formal_parameter | dw::DW_TAG_variable) {
+                    return true;
+                }
+                let place = child.attr_value(dw::DW_AT_location);
+                let expression = place.and_then(|place| evaluation.expression_of(place).ok());
+                if expression.and_then(|at| register_in(unit, at)) == Some(register) {
+                    found = unit.global(child.offset());
+                }
+                found.is_none()
+            });
+            if let Some(at) = found {
+                return Some((self.name(at)?, self.type_of(types, at)?));
+            }
+        }
+        None
+    }
+
     /// The value of the first argument of a call that `wanted` takes.
     fn call_value(
         &self,
@@ -407,6 +444,30 @@ impl<'a> Inner<'a> {
                 return Some((unit, found));
             }
         }
+        None
+    }
+}
+
+/// No frame: for questions about places alone.
+struct Nowhere;
+
+impl Frame for Nowhere {
+    fn register(&self, _: u16) -> Option<u64> {
+        None
+    }
+    fn cfa(&self) -> Option<u64> {
+        None
+    }
+    fn read(&self, _: u64, _: &mut [u8]) -> bool {
+        false
+    }
+    fn bias(&self) -> u64 {
+        0
+    }
+    fn entry_register(&self, _: u16) -> Option<u64> {
+        None
+    }
+    fn entry_parameter(&self, _: u32) -> Option<u64> {
         None
     }
 }

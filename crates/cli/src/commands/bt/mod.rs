@@ -92,8 +92,8 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     // Looked for before traces are made by many threads at once.
     let debug = kernel.target().debug(kernel.target().kernel()).is_some();
     // crash's meaning, where there is nothing to show variables with nor of.
-    let alone = parsed.args.is_empty()
-        && parsed.options().all(|(flag, _)| matches!(flag, "-v" | "--json"));
+    let alone =
+        parsed.args.is_empty() && parsed.options().all(|(flag, _)| matches!(flag, "-v" | "--json"));
     if parsed.has("--overflow") || parsed.has("-v") && !debug && alone {
         return raw::check_overflow(kernel, out);
     }

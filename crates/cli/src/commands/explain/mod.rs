@@ -131,7 +131,7 @@ fn explain(
     faults: Faults,
 ) -> Row {
     let mut row = empty(header, faults);
-    let names = names::Btf(kernel);
+    let names = names::Debug(names::Btf(kernel));
     let frames = &trace.frames;
     let of_frames: Vec<String> = frames.iter().map(|frame| frame_function(kernel, frame)).collect();
     let leaving = |name: &String| LEAVING.contains(&name.as_str());

@@ -1,7 +1,7 @@
 //! What the source calls things. BTF knows prototypes; debug information, where it is loaded, can
 //! answer all of it by another implementation of [`Names`].
 
-use necropsy_debuginfo::{Kind, Type, TypeId};
+use necropsy_debuginfo::{Kind, Type, TypeId, Types};
 use necropsy_linux::Kernel;
 use necropsy_target::{Reg, dataflow::ARGUMENTS};
 
@@ -49,29 +49,30 @@ impl Btf<'_> {
     }
 }
 
+/// The parameters of a function type that come in registers. A structure passed by value takes
+/// registers in ways of its own: what follows it is left out.
+fn in_registers(types: &Types, function: &Type) -> Vec<Parameter> {
+    let Type::Function { params, .. } = function else { return Vec::new() };
+    let scalar = |ty: TypeId| match types.resolve(ty) {
+        Type::Pointer(_) | Type::Enum { .. } => true,
+        Type::Int { size, .. } => *size <= 8,
+        _ => false,
+    };
+    params
+        .iter()
+        .take_while(|param| scalar(param.ty))
+        .zip(ARGUMENTS)
+        .map(|(param, register)| Parameter {
+            name: types.name(param.name).to_owned(),
+            ty: param.ty,
+            register,
+        })
+        .collect()
+}
+
 impl Names for Btf<'_> {
     fn parameters(&self, function: u64) -> Vec<Parameter> {
-        let Some(Type::Function { params, .. }) = self.prototype(function) else {
-            return Vec::new();
-        };
-        let types = self.0.types();
-        // A structure passed by value takes registers in ways of its own: what follows it is
-        // left out.
-        let scalar = |ty: TypeId| match types.resolve(ty) {
-            Type::Pointer(_) | Type::Enum { .. } => true,
-            Type::Int { size, .. } => *size <= 8,
-            _ => false,
-        };
-        params
-            .iter()
-            .take_while(|param| scalar(param.ty))
-            .zip(ARGUMENTS)
-            .map(|(param, register)| Parameter {
-                name: types.name(param.name).to_owned(),
-                ty: param.ty,
-                register,
-            })
-            .collect()
+        self.prototype(function).map_or_else(Vec::new, |ty| in_registers(self.0.types(), ty))
     }
 
     fn result(&self, function: u64) -> Option<TypeId> {
@@ -79,5 +80,47 @@ impl Names for Btf<'_> {
             Type::Function { result, .. } => Some(*result),
             _ => None,
         }
+    }
+}
+
+/// Names from debug information, and from BTF where there is none.
+pub(super) struct Debug<'k>(pub(super) Btf<'k>);
+
+impl Debug<'_> {
+    /// The type of a function, as its debug information tells it.
+    fn function_type(&self, function: u64) -> Option<TypeId> {
+        let kernel = self.0.0;
+        let (debug, at) = kernel.target().debug_at(function)?;
+        debug.dwarf.function_type(kernel.types(), at)
+    }
+}
+
+impl Names for Debug<'_> {
+    fn parameters(&self, function: u64) -> Vec<Parameter> {
+        let known = self.0.parameters(function);
+        if !known.is_empty() {
+            return known;
+        }
+        let types = self.0.0.types();
+        let told = self.function_type(function).map(|ty| types.resolve(ty));
+        told.map_or_else(Vec::new, |ty| in_registers(types, ty))
+    }
+
+    fn result(&self, function: u64) -> Option<TypeId> {
+        self.0.result(function).or_else(|| {
+            match self.0.0.types().resolve(self.function_type(function)?) {
+                Type::Function { result, .. } => Some(*result),
+                _ => None,
+            }
+        })
+    }
+
+    fn line(&self, pc: u64) -> Option<(String, u32)> {
+        self.0.0.target().source_line(pc)
+    }
+
+    fn variable(&self, pc: u64, reg: Reg) -> Option<(String, TypeId)> {
+        let (debug, at) = self.0.0.target().debug_at(pc)?;
+        debug.dwarf.variable_in(self.0.0.types(), at, reg.dwarf_number()?)
     }
 }
