@@ -97,7 +97,9 @@ impl DebugFile {
         let layout = if elf.is_relocatable() { Layout::of(&elf, place) } else { Layout::default() };
         let mut sections = HashMap::new();
         for section in elf.file.sections() {
-            let wanted = section.name().ok().and_then(section_id);
+            // `.zdebug_info`: packed the old way.
+            let name = section.name().unwrap_or("").replacen(".zdebug", ".debug", 1);
+            let wanted = section_id(&name);
             if let Some(id) = wanted
                 && let Some(part) = part(&elf, &section, &layout, endian)
             {
