@@ -87,7 +87,9 @@ fn rbp_by_the_code_is_rbp_by_the_unwind_table() {
 
 #[test]
 fn most_functions_can_be_followed() {
-    for (name, kernel) in all().into_iter().filter(|(name, _)| !name.starts_with("linux-")) {
+    // One whole kernel is enough.
+    let whole = all().into_iter().find(|(name, _)| !name.starts_with("linux-"));
+    if let Some((name, kernel)) = whole {
         let target = kernel.target();
         let started = Instant::now();
         let (mut followed, mut all) = (0u32, 0u32);
@@ -99,7 +101,6 @@ fn most_functions_can_be_followed() {
         }
         eprintln!("{name}: {followed} of {all} functions in {:?}", started.elapsed());
         assert!(followed * 10 > all * 8, "{name}: {followed} of {all}");
-        break;
     }
 }
 

@@ -5,7 +5,7 @@ use necropsy_dump::Reason;
 use necropsy_linux::Kernel;
 use necropsy_target::{Reg, Regs, unwind::Frame};
 
-use super::{is_canonical, looks};
+use super::{looks, places::is_canonical};
 
 /// The trouble with an interrupted instruction.
 pub(super) enum Trouble {

@@ -4,7 +4,7 @@ use necropsy_debuginfo::{Type, TypeId};
 use necropsy_linux::{Kernel, task::Task};
 use necropsy_target::format as text;
 
-use super::is_canonical;
+use super::places::is_canonical;
 use crate::meaning;
 
 /// The longest string that is shown, in bytes.

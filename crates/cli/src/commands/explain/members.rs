@@ -100,3 +100,55 @@ pub(super) fn array_at(
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use necropsy_debuginfo::{Composite, CompositeKind, Member, Name};
+
+    use super::*;
+
+    /// `struct outer { int id; struct { long a; }; struct inner { int x, y; } ids[2]; };`
+    fn outer() -> (Types, TypeId) {
+        let types = Types::new(8);
+        let int = |name: &str, size| {
+            let name = types.add_name(name);
+            types.add(Type::Int { name, size, signed: true, char: false, bool: false })
+        };
+        let (int32, long) = (int("int", 4), int("long int", 8));
+        let member = |name: &str, ty, offset: u64| Member {
+            name: if name.is_empty() { Name::NONE } else { types.add_name(name) },
+            ty,
+            bit_offset: offset * 8,
+            bit_size: 0,
+        };
+        let composite = |size, members: Vec<Member>| {
+            let (kind, name) = (CompositeKind::Struct, Name::NONE);
+            types.add(Type::Composite(Composite { kind, name, size, members: members.into() }))
+        };
+        let inner = composite(8, vec![member("x", int32, 0), member("y", int32, 4)]);
+        let nameless = composite(8, vec![member("a", long, 0)]);
+        let ids = types.array_of(inner, 2);
+        let outer = composite(
+            32,
+            vec![member("id", int32, 0), member("", nameless, 8), member("ids", ids, 16)],
+        );
+        (types, outer)
+    }
+
+    #[test]
+    fn names_what_lies_at_an_offset() {
+        let (types, outer) = outer();
+        let path = |offset, size| at(&types, outer, offset, size).map(|(path, _)| path);
+        assert_eq!(path(0, 4).as_deref(), Some("id"));
+        assert_eq!(path(8, 8).as_deref(), Some("a"));
+        assert_eq!(path(28, 4).as_deref(), Some("ids[1].y"));
+        // Of an address alone the outermost member that begins there.
+        assert_eq!(path(16, 0).as_deref(), Some("ids"));
+        assert_eq!(path(24, 0).as_deref(), Some("ids[1]"));
+        assert_eq!(path(0, 2), None, "no member has two bytes there");
+        assert_eq!(path(32, 4), None);
+        let array = array_at(&types, outer, 16, 8).map(|(path, _)| path);
+        assert_eq!(array.as_deref(), Some("ids"));
+        assert_eq!(array_at(&types, outer, 16, 4), None);
+    }
+}

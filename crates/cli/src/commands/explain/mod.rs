@@ -5,19 +5,21 @@ mod freelist;
 mod looks;
 mod members;
 mod names;
+mod naming;
+mod places;
 mod row;
 mod scene;
 mod story;
+mod trap;
 mod ways;
 
 use std::collections::HashSet;
 
-use necropsy_disasm::{Arch, decode};
+use necropsy_disasm::Arch;
 use necropsy_linux::{Kernel, task::Task};
 use necropsy_target::{
     Reg,
-    dataflow::{Evaluator, Origin, function_of},
-    paging::PagingFormat,
+    dataflow::Origin,
     unwind::{Frame, Trace},
 };
 
@@ -31,8 +33,8 @@ use crate::{
 };
 use cause::Trouble;
 use names::Names;
-use row::{Listed, Row};
-use scene::Context;
+use places::{code_at, control, formula, frame_function, is_canonical, listed};
+use row::Row;
 use story::Teller;
 
 pub(crate) static COMMAND: Command = Command {
@@ -195,7 +197,7 @@ fn explain(
             row.kind = if warning { "warning" } else { "bug" };
             let what = if warning { "A WARN" } else { "A BUG" };
             row.what = format!("{what}: a condition that the code checks for.");
-            told = tell_trap(kernel, task, &names, &mut contexts, frame.pc, &mut row);
+            told = trap::tell(kernel, task, &names, &mut contexts, frame.pc, &mut row);
         }
         Trouble::Division => {
             row.kind = "divide";
@@ -288,97 +290,6 @@ fn mangled(kernel: &Kernel, steps: &[row::Step]) -> Option<String> {
         .find_map(|value| freelist::overwritten(kernel, cache, value.0))
 }
 
-/// A trap: the conditions on the ways there, and what they compared.
-fn tell_trap(
-    kernel: &Kernel,
-    task: Task<'_>,
-    names: &dyn Names,
-    contexts: &mut [Context<'_>],
-    pc: u64,
-    row: &mut Row,
-) -> HashSet<(usize, Origin)> {
-    let mut told = HashSet::new();
-    let Some(first) = contexts.first() else { return told };
-    let function = first.evaluator.function.clone();
-    let merged = first.evaluator.state.clone();
-    let paths = ways::find(&function, pc);
-    if paths.is_empty() {
-        row.notes.push("no condition leads here: the code comes here in any case".into());
-    }
-    let mut possible = Vec::new();
-    for path in &paths {
-        // On one way more is known than where all of them meet.
-        let Some(state) = function.state_along(&path.instructions) else { continue };
-        if let Some(first) = contexts.first_mut() {
-            first.evaluator.state = state;
-        }
-        let teller = Teller::new(kernel, names, contexts, task);
-        let Some(way) = ways::judge(&teller, path) else { continue };
-        if let (true, Some(first)) = (way.verdict != "contradicted", contexts.first()) {
-            let borne_out = ways::consistency(&first.evaluator).unwrap_or_default();
-            possible.push((path, row.ways.len(), borne_out, first.evaluator.state.clone()));
-        }
-        row.ways.push(way);
-    }
-    // A register that holds what it would hold on one way only speaks for that way.
-    let speaks_for = |index: usize| {
-        let (_, _, borne_out, _) = possible.get(index)?;
-        let only_here = |reg: &Reg, origin: &Origin| {
-            let others = possible.iter().enumerate().filter(|(other, _)| *other != index);
-            let mut others = others.map(|(_, (_, _, _, state))| state.register(*reg));
-            others.all(|other| other != *origin)
-        };
-        borne_out.iter().find(|(reg, origin)| only_here(reg, origin)).map(|(reg, _)| *reg)
-    };
-    let borne_out: Vec<(usize, Reg)> = (0..possible.len())
-        .filter(|_| possible.len() > 1)
-        .filter_map(|index| Some((index, speaks_for(index)?)))
-        .collect();
-    if let [(likely, reg)] = borne_out.as_slice() {
-        for (index, (_, way, _, _)) in possible.iter().enumerate() {
-            if index != *likely
-                && let Some(way) = row.ways.get_mut(*way)
-            {
-                way.verdict = "unlikely";
-                way.why = Some(format!(
-                    "%{} is as another way leaves it, equal to the stack's copy",
-                    reg.name()
-                ));
-            }
-        }
-        possible = possible.drain(..).skip(*likely).take(1).collect();
-    }
-    let possible: Vec<_> = possible.into_iter().map(|(path, _, _, _)| path).collect();
-    let several = possible.len() > 1;
-    for path in possible.iter().take(3) {
-        if let (Some(first), Some(state)) =
-            (contexts.first_mut(), function.state_along(&path.instructions))
-        {
-            first.evaluator.state = state;
-        }
-        let Some(compare) = &path.compare else { continue };
-        let mut teller = Teller::new(kernel, names, contexts, task);
-        teller.skip(&told);
-        for operand in [&compare.left, &compare.right] {
-            teller.tell_expression(0, compare.at, "", operand, 0);
-        }
-        if let Some(step) = teller.steps.first_mut() {
-            let words = ways::in_words(&Teller::new(kernel, names, contexts, task), compare);
-            let on = if several { "if control came this way, " } else { "" };
-            step.note = Some(format!("{on}{words}"));
-        }
-        told.extend(teller.told());
-        row.steps.append(&mut teller.steps);
-    }
-    // What follows speaks of any way, unless there is only one.
-    if possible.len() != 1
-        && let Some(first) = contexts.first_mut()
-    {
-        first.evaluator.state = merged;
-    }
-    told
-}
-
 /// Control came to no code: the pointer by which the caller called.
 fn bad_jump(
     kernel: &Kernel,
@@ -444,93 +355,4 @@ fn tell_arguments(teller: &mut Teller<'_>, names: &dyn Names) {
         let place = format!("{} ({})", parameter.name, parameter.register.name());
         teller.tell(0, &place, origin, 0);
     }
-}
-
-/// How an address is made: ` = %rbx (0) + 0x18`.
-fn formula(operand: &necropsy_disasm::MemoryOperand, frame: &Frame) -> String {
-    let mut parts = Vec::new();
-    let value = |name: &str| match cause::reg(&frame.regs, name) {
-        Some(value) => format!("%{name} ({value:x})"),
-        None => format!("%{name}"),
-    };
-    if let Some(segment) = operand.segment {
-        parts.push(format!("%{segment}"));
-    }
-    parts.extend(operand.base.map(value));
-    if let Some(index) = operand.index {
-        parts.push(match operand.scale {
-            1 => value(index),
-            scale => format!("{} * {scale}", value(index)),
-        });
-    }
-    if parts.is_empty() {
-        return String::new();
-    }
-    match operand.displacement as i64 {
-        0 => format!(" = {}", parts.join(" + ")),
-        negative if negative < 0 && negative > -0x10_0000 => {
-            format!(" = {} - {:#x}", parts.join(" + "), negative.unsigned_abs())
-        }
-        _ => format!(" = {} + {:#x}", parts.join(" + "), operand.displacement),
-    }
-}
-
-/// The instruction that control is at in a frame: of one that waits for a call, the call.
-fn control(kernel: &Kernel, frame: &Frame) -> u64 {
-    if frame.interrupted {
-        return frame.pc;
-    }
-    let function = function_of(kernel.target(), frame.lookup_pc());
-    let call = function.and_then(|function| Some(function.code().call_before(frame.pc)?.0));
-    // Every direct call is five bytes long.
-    let direct = frame.pc.wrapping_sub(5);
-    call.or_else(|| (code_at(kernel, direct).first() == Some(&0xe8)).then_some(direct))
-        .unwrap_or(frame.pc)
-}
-
-fn code_at(kernel: &Kernel, pc: u64) -> Vec<u8> {
-    let mut bytes = vec![0; 15];
-    // The last instruction before a hole is shorter.
-    let len = (1..=15).rev().find(|len| kernel.target().read(pc, &mut bytes[..*len]).is_ok());
-    bytes.truncate(len.unwrap_or(0));
-    bytes
-}
-
-/// An instruction with its place, `None` if it cannot be read.
-fn listed(kernel: &Kernel, names: &dyn Names, at: u64) -> Option<Listed> {
-    let insn = decode(Arch::X86_64, &code_at(kernel, at), at)?;
-    let name = |address| Some(location(kernel, address));
-    let text = insn.text(&name).split_whitespace().collect::<Vec<_>>().join(" ");
-    let (file, line) = names.line(at).unzip();
-    Some(Listed { address: Hex(at), location: location(kernel, at), text, file, line })
-}
-
-/// `schedule+0x14`, or the address.
-fn location(kernel: &Kernel, address: u64) -> String {
-    match kernel.target().locate(address) {
-        Some(located) if located.offset == 0 => located.symbol.name.to_owned(),
-        Some(located) => format!("{}+{:#x}", located.symbol.name, located.offset),
-        None => format!("{address:x}"),
-    }
-}
-
-fn frame_function(kernel: &Kernel, frame: &Frame) -> String {
-    kernel
-        .target()
-        .locate(frame.lookup_pc())
-        .map_or_else(|| format!("{:x}", frame.pc), |located| located.symbol.name.to_owned())
-}
-
-fn function_name(kernel: &Kernel, evaluator: &Evaluator<'_>) -> String {
-    location(kernel, evaluator.function.start())
-}
-
-/// Whether the processor accepts an address at all.
-fn is_canonical(kernel: &Kernel, address: u64) -> bool {
-    let levels = match kernel.target().layout().map(|layout| layout.paging) {
-        Some(PagingFormat::X86_64 { levels, .. }) => levels,
-        _ => 4,
-    };
-    let unused = if levels >= 5 { 7 } else { 16 };
-    ((address << unused) as i64 >> unused) as u64 == address
 }

@@ -22,6 +22,9 @@ const MAX_TAILS: usize = 3;
 /// The most functions that are looked through for such a chain.
 const MAX_TAIL_FUNCTIONS: usize = 1500;
 
+/// Functions, and where each jumps to the next.
+type Chain = Vec<(Arc<Function>, u64)>;
+
 /// How control entered a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Entered {
@@ -92,7 +95,7 @@ pub(super) fn contexts<'a>(
 /// Why the function of a frame could not be analysed.
 fn not_followed(kernel: &Kernel, frame: &Frame) -> String {
     let at = frame.lookup_pc();
-    let name = super::location(kernel, frame.pc);
+    let name = super::places::location(kernel, frame.pc);
     match kernel.target().read_u8(at) {
         Err(fault) => format!("the code of {name} is not in the dump ({fault})"),
         Ok(_) => format!("the code of {name} cannot be followed from end to end"),
@@ -113,7 +116,7 @@ fn enter<'a>(
         None => Entered::Maybe,
         Some(callee) => {
             let Some(path) = tail_path(kernel, callee, start) else {
-                let name = |at| super::location(kernel, at);
+                let name = |at| super::places::location(kernel, at);
                 return Entered::Unknown(format!(
                     "{} calls {}, and how control came from there to {} is not known",
                     name(outer.at),
@@ -211,10 +214,10 @@ pub(super) fn pointer(kernel: &Kernel, evaluator: &Evaluator<'_>) -> Option<Expr
 
 /// The functions from `callee` to `wanted` that hand on to each other by a jump at their end, and
 /// where each jumps. `None` if there is no way, or several of one length.
-fn tail_path(kernel: &Kernel, callee: u64, wanted: u64) -> Option<Vec<(Arc<Function>, u64)>> {
+fn tail_path(kernel: &Kernel, callee: u64, wanted: u64) -> Option<Chain> {
     let mut left = MAX_TAIL_FUNCTIONS;
     // Each way ends with the function that is to be looked at.
-    let mut ways: Vec<(Vec<(Arc<Function>, u64)>, u64)> = vec![(Vec::new(), callee)];
+    let mut ways: Vec<(Chain, u64)> = vec![(Vec::new(), callee)];
     for _ in 0..MAX_TAILS {
         let mut found = None;
         let mut longer = Vec::new();

@@ -10,11 +10,7 @@ use necropsy_target::{
     dataflow::{Evaluator, Function, Lost, Origin},
 };
 
-use super::{
-    location,
-    row::Way,
-    story::{Named, Teller},
-};
+use super::{naming::Named, places::location, row::Way, story::Teller};
 
 /// The most ways that are looked at.
 const MAX_WAYS: usize = 8;
