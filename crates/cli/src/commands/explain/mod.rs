@@ -25,6 +25,7 @@ use necropsy_target::{
 
 use crate::{
     CommandError, Outcome,
+    frames::{self, Numbered},
     parsed::Parsed,
     registry::{Arg, Command, Example, Opt},
     render::{Faults, Hex, Output},
@@ -49,9 +50,10 @@ pub(crate) static COMMAND: Command = Command {
     args: &[Arg::Number],
     description: "\
 Follows the value that made an instruction fail back to where it came from: through the function's
-code to its arguments, and on into its callers. Without arguments: the innermost exception of the
-task that was set, at first the one that panicked. A number is a frame of bt: of an interrupted
-one its instruction is explained, of any other the arguments of its function.
+code to its arguments, and on into its callers. Without arguments: the frame that was selected with
+frame, else the innermost exception of the task that was set, at first the one that panicked. A
+number is a frame of bt: of an interrupted one its instruction is explained, of any other the
+arguments of its function.
 
 For an access to memory the address is judged, and the registers that it was made of are followed;
 for a BUG or WARN the conditions that lead to it, and what they compared; for a division the
@@ -94,16 +96,23 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         Some(text) => Some(usize::try_from(session.number(text)?).unwrap_or(usize::MAX)),
         None => None,
     };
+    let selected = session.frame.filter(|(of, _)| *of == task.address).map(|(_, number)| number);
     let trace = task.trace()?;
-    if let Some(wanted) = wanted
-        && wanted >= trace.frames.len()
-    {
-        let count = trace.frames.len();
-        return Err(CommandError::failed(format!("the task has {count} frames: see bt")));
-    }
+    // bt counts inlined functions, too; what is explained are frames on the stack.
+    let numbered = frames::numbered(kernel, &trace.frames);
+    let wanted = match wanted.or(selected) {
+        Some(wanted) => Some(numbered.get(wanted).map(|at| at.physical).ok_or_else(|| {
+            CommandError::failed(format!("the task has {} frames: see bt", numbered.len()))
+        })?),
+        None => None,
+    };
     let mut faults = Faults::default();
     let header = Header::new(task, &mut faults);
-    let row = explain(kernel, task, &trace, wanted, header, faults);
+    let mut row = explain(kernel, task, &trace, wanted, header, faults);
+    row.renumber(&|physical| {
+        let own = |at: &Numbered| at.physical == physical && !at.inlined && at.jumped.is_none();
+        numbered.iter().position(own).unwrap_or(physical)
+    });
     out.record(&row, |line| row.write(line))
 }
 

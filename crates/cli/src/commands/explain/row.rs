@@ -102,6 +102,14 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// Gives frames other numbers: those of `bt`.
+    pub(super) fn renumber(&mut self, number: &dyn Fn(usize) -> usize) {
+        let steps = self.steps.iter_mut().chain(&mut self.arguments).map(|step| &mut step.frame);
+        for frame in steps.chain([&mut self.frame]).flatten() {
+            *frame = number(*frame);
+        }
+    }
+
     pub(super) fn write(&self, out: &mut dyn Write) -> std::fmt::Result {
         writeln!(out, "{}", self.header)?;
         if let (Some(frame), Some(at)) = (self.frame, &self.instruction) {
