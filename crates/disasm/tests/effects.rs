@@ -3,6 +3,7 @@
 use necropsy_disasm::{
     Arch, Effects, MemoryOperand, effects,
     effects::{Assignment, Condition, Expression, Flags, Operation},
+    memory_operands, registers_used,
 };
 
 const AT: u64 = 0xffff_ffff_8100_0000;
@@ -235,6 +236,39 @@ fn comparisons_and_conditions() {
     // call *%rax, jmp *0x8(%rax)
     assert_eq!(of("ff d0").indirect, Some(register("rax", 8, false)));
     assert!(matches!(of("ff 60 08").indirect, Some(Expression::Load { .. })));
+}
+
+/// Whatever the instruction, nothing that iced says is written may be left out.
+#[test]
+fn all_that_is_written_is_told() {
+    let tail = [0x84, 0xd8, 0xff, 0xff, 0xff, 0x7f, 1, 2, 3, 4, 5];
+    let mut checked = 0;
+    for prefix in [&[][..], &[0x48], &[0x66], &[0xf3], &[0xf2], &[0x0f], &[0x48, 0x0f], &[0x4d]] {
+        for opcode in 0..=255u8 {
+            for second in 0..=255u8 {
+                let mut bytes = prefix.to_vec();
+                bytes.extend([opcode, second]);
+                bytes.extend(tail);
+                let Some(effects) = effects(Arch::X86_64, &bytes, AT) else { continue };
+                let (_, written) = registers_used(Arch::X86_64, &bytes, AT);
+                for name in written {
+                    let told = effects.assignments.iter().any(|assignment| {
+                        matches!(assignment,
+                            Assignment::Register { register, .. } if *register == name)
+                    });
+                    assert!(told, "{bytes:x?}: {name} is left out of {effects:?}");
+                }
+                let stores = memory_operands(Arch::X86_64, &bytes, AT).iter().any(|m| m.write);
+                let told = effects
+                    .assignments
+                    .iter()
+                    .any(|assignment| matches!(assignment, Assignment::Memory { .. }));
+                assert!(told || !stores, "{bytes:x?}: a store is left out of {effects:?}");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 100_000);
 }
 
 #[test]

@@ -218,7 +218,10 @@ impl Teller<'_> {
     fn place(&self, c: usize, at: u64, memory: &MemoryOperand, size: u64, depth: usize) -> Named {
         let Some(base) = memory.base else {
             return match memory.segment {
-                None if memory.index.is_none() => self.global(memory.displacement, size),
+                None => match memory.index {
+                    None => self.global(memory.displacement, size),
+                    Some(index) => self.global_element(c, at, memory, index, depth),
+                },
                 Some("gs") if memory.index.is_none() => self.per_cpu(memory.displacement, size),
                 _ => Named::default(),
             };
@@ -234,6 +237,30 @@ impl Teller<'_> {
             Some((text, ty)) => Named { text: Some(text), ty: Some(ty), inferred: base.inferred },
             None => Named::default(),
         }
+    }
+
+    /// An element of a global array: `mem_section[rax]`.
+    fn global_element(
+        &self,
+        c: usize,
+        at: u64,
+        memory: &MemoryOperand,
+        index: &str,
+        depth: usize,
+    ) -> Named {
+        let types = self.kernel.types();
+        let located = self.kernel.target().locate(memory.displacement);
+        let Some(array) = located.filter(|located| located.offset == 0) else {
+            return Named::default();
+        };
+        let name = array.symbol.name;
+        let element = self.kernel.global_type(name).and_then(|ty| match types.resolve(ty) {
+            Type::Array { element, .. } => Some(*element),
+            _ => None,
+        });
+        let fits = |ty: &TypeId| types.size_of(*ty) == Some(memory.scale.into());
+        let index = self.register(c, at, index, depth + 1).text.unwrap_or_else(|| index.into());
+        Named { text: Some(format!("{name}[{index}]")), ty: element.filter(fits), inferred: false }
     }
 
     fn element(
