@@ -145,6 +145,11 @@ fn load(
     let files = session.debug_files.clone();
     let files = files.ok_or_else(|| CommandError::missing("no dump is open".to_owned()))?;
     let place = parsed.arg(0).map(PathBuf::from);
+    if let Some(path) = &place
+        && let Err(error) = std::fs::metadata(path)
+    {
+        return Err(CommandError::failed(format!("{}: {error}", path.display())));
+    }
     let target = kernel.target();
     let wanted = |image: &&Image| name.is_none_or(|name| image.name == name.replace('-', "_"));
     let images: Vec<&Image> = target.modules().iter().filter(wanted).collect();
