@@ -69,7 +69,7 @@ struct Place {
 /// The frames of a row of `bt`, but those that only we show.
 fn ours(row: &Value) -> Vec<(Place, &Value)> {
     let frames = row["frames"].as_array().map_or(&[][..], Vec::as_slice);
-    let shown = frames.iter().filter(|frame| frame["kind"] != "tail_call");
+    let shown = frames.iter().filter(|frame| frame["found_by"] != "tail_call");
     shown
         .map(|frame| {
             let inlined = frame["inlined"] == true;
