@@ -7,10 +7,12 @@
 
 mod build;
 mod cache;
+mod calls;
 mod cfi;
 mod compare;
 mod file;
 mod index;
+mod place;
 mod scan;
 mod source;
 mod types;
@@ -21,13 +23,14 @@ use std::sync::OnceLock;
 use gimli::DebugInfoOffset;
 
 pub use cache::Cache;
+pub use calls::{Callee, TailCall};
 pub use cfi::{Cfi, Rule};
 pub use compare::{Comparison, Difference};
 pub use file::{DebugFile, FileBytes, FileData};
 pub use index::IndexBytes;
 pub use source::{Scope, SourceFrame, tidy};
 pub use types::Variable;
-pub use variables::{Callee, Frame, Local, Lost, Placed, TailCall, register_name, register_number};
+pub use variables::{Frame, Local, Lost, Placed, register_name, register_number};
 
 use file::Slice;
 use index::Index;
