@@ -80,6 +80,26 @@ impl Reg {
         }
     }
 
+    /// The general registers by the numbers that instructions have for them.
+    pub const ENCODED: [Reg; 16] = [
+        Reg::Rax,
+        Reg::Rcx,
+        Reg::Rdx,
+        Reg::Rbx,
+        Reg::Rsp,
+        Reg::Rbp,
+        Reg::Rsi,
+        Reg::Rdi,
+        Reg::R8,
+        Reg::R9,
+        Reg::R10,
+        Reg::R11,
+        Reg::R12,
+        Reg::R13,
+        Reg::R14,
+        Reg::R15,
+    ];
+
     /// The register of that name, `%` and case ignored.
     pub fn by_name(name: &str) -> Option<Reg> {
         let name = name.trim_start_matches(['%', '$']);

@@ -57,23 +57,5 @@ pub(super) fn within(target: &Target, start: u64, end: u64) -> Vec<Fixup> {
 
 /// By its number in `struct pt_regs` as `pt_regs_offset` counts (EX_REG_*).
 fn register(number: u32) -> Reg {
-    const NUMBERED: [Reg; 16] = [
-        Reg::Rax,
-        Reg::Rcx,
-        Reg::Rdx,
-        Reg::Rbx,
-        Reg::Rsp,
-        Reg::Rbp,
-        Reg::Rsi,
-        Reg::Rdi,
-        Reg::R8,
-        Reg::R9,
-        Reg::R10,
-        Reg::R11,
-        Reg::R12,
-        Reg::R13,
-        Reg::R14,
-        Reg::R15,
-    ];
-    NUMBERED[number as usize & 15]
+    Reg::ENCODED[number as usize & 15]
 }

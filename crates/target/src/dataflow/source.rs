@@ -116,28 +116,10 @@ pub(super) fn cold_owner(name: &str) -> Option<&str> {
 /// `__x86_indirect_thunk_rax`; of the array of thunks (5.17 and later, `arch/x86/lib/retpoline.S`)
 /// each takes 32 bytes, in the order of the processor's register numbers.
 fn thunk_register(name: &str, offset: u64) -> Option<Reg> {
-    const NUMBERED: [Reg; 16] = [
-        Reg::Rax,
-        Reg::Rcx,
-        Reg::Rdx,
-        Reg::Rbx,
-        Reg::Rsp,
-        Reg::Rbp,
-        Reg::Rsi,
-        Reg::Rdi,
-        Reg::R8,
-        Reg::R9,
-        Reg::R10,
-        Reg::R11,
-        Reg::R12,
-        Reg::R13,
-        Reg::R14,
-        Reg::R15,
-    ];
     let name = name.strip_prefix("__pi_").unwrap_or(name);
     match name.strip_prefix("__x86_indirect_thunk_")? {
         "array" if offset.is_multiple_of(32) => {
-            NUMBERED.get(usize::try_from(offset / 32).ok()?).copied()
+            Reg::ENCODED.get(usize::try_from(offset / 32).ok()?).copied()
         }
         register if offset == 0 => Reg::by_name(register),
         _ => None,

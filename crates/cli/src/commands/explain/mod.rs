@@ -15,7 +15,7 @@ mod ways;
 
 use std::collections::HashSet;
 
-use necropsy_disasm::Arch;
+use necropsy_disasm::{Arch, MemoryOperand};
 use necropsy_linux::{Kernel, task::Task};
 use necropsy_target::{
     Reg,
@@ -238,13 +238,7 @@ fn explain(
             if operand.base.is_none() && operand.index.is_none() {
                 row.what.push_str(" The address is a constant of the code.");
             }
-            for name in [operand.base, operand.index].into_iter().flatten() {
-                if let Some(reg) = Reg::by_name(name)
-                    && let Some(context) = contexts.first()
-                {
-                    teller.tell(0, name, context.before(reg), 0);
-                }
-            }
+            tell_registers(&mut teller, &operand, contexts.first());
             told = teller.told();
             row.steps = teller.steps;
             row.notes.extend(mangled(kernel, &row.steps));
@@ -267,14 +261,8 @@ fn explain(
                 .into();
             let operands = necropsy_disasm::memory_operands(Arch::X86_64, &bytes, frame.pc);
             let mut teller = Teller::new(kernel, &names, &contexts, task);
-            for operand in operands {
-                for name in [operand.base, operand.index].into_iter().flatten() {
-                    if let Some(reg) = Reg::by_name(name)
-                        && let Some(context) = contexts.first()
-                    {
-                        teller.tell(0, name, context.before(reg), 0);
-                    }
-                }
+            for operand in &operands {
+                tell_registers(&mut teller, operand, contexts.first());
             }
             told = teller.told();
             row.steps = teller.steps;
@@ -354,6 +342,20 @@ fn panicked(
             row.notes.push(format!("the arguments are those of {panic}()"));
         }
         Err(why) => row.notes.push(format!("what {panic}() was called with is not known: {why}")),
+    }
+}
+
+/// The registers that an address is made of.
+fn tell_registers(
+    teller: &mut Teller<'_>,
+    operand: &MemoryOperand,
+    context: Option<&scene::Context<'_>>,
+) {
+    let Some(context) = context else { return };
+    for name in [operand.base, operand.index].into_iter().flatten() {
+        if let Some(reg) = Reg::by_name(name) {
+            teller.tell(0, name, context.before(reg), 0);
+        }
     }
 }
 
