@@ -28,8 +28,8 @@ pub(crate) static COMMAND: Command = Command {
     args: &[Arg::Symbol],
     description: "\
 Shows address, kind (nm's letter, a capital one for a global symbol), name, the offset into it in
-decimal, and the module it belongs to; with debug information, file and line of code. A name that several
-symbols have shows all of them.",
+decimal, and the module it belongs to; with debug information, file and line of code. A name that
+several symbols have shows all of them.",
     examples: &[
         Example { about: "An address from a log.", line: "sym schedule", output: "" },
         Example { about: "Names to choose from.", line: "sym -q linux_ban", output: "" },
