@@ -16,6 +16,10 @@ pub(crate) fn composite(kernel: &Kernel, tag: &str) -> Result<TypeId, CommandErr
         kernel.load_module_types();
         kernel.types().composite(tag)
     });
+    let found = found.or_else(|| {
+        kernel.load_debug_types(tag);
+        kernel.types().composite(tag)
+    });
     found.ok_or_else(|| CommandError::missing(format!("{tag}: no such structure")))
 }
 

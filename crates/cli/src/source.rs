@@ -13,7 +13,7 @@ use crate::session::Session;
 const MAX_FILE: u64 = 16 << 20;
 
 /// Source trees, and the files of them that were shown.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Source {
     trees: Vec<PathBuf>,
     files: RefCell<HashMap<String, Option<Vec<String>>>>,

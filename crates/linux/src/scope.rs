@@ -29,6 +29,19 @@ impl Kernel {
         global_type_within(self.types(), symbol.name, symbol.size)
     }
 
+    /// Looks for types of that name which only debug information has, and adds them: those of modules
+    /// without BTF. Modules are asked only if theirs was loaded already.
+    pub fn load_debug_types(&self, name: &str) {
+        let target = self.target();
+        let kernel = target.debug(target.kernel());
+        let modules = target.modules().iter().filter_map(|image| target.loaded_debug(image));
+        for debug in kernel.into_iter().chain(modules) {
+            for kind in [Kind::Struct, Kind::Union, Kind::Enum, Kind::Typedef] {
+                debug.dwarf.types_named(self.types(), kind, name);
+            }
+        }
+    }
+
     /// Whether a symbol is code. Its letter does not tell: in 7.2, `init_task` and its neighbours
     /// in the data section are `T`.
     fn is_function(&self, symbol: &Symbol<'_>) -> bool {

@@ -111,6 +111,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     }
     let (instructions, fault) = chosen(&memory, parsed, &request, skip)?;
     let mut last = None;
+    let source = Source::of(session);
     for instruction in &instructions {
         let line = match parsed.has("-l") {
             true => kernel.target().source_line(instruction.address),
@@ -120,6 +121,9 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
             && let Some((file, number)) = &line
         {
             out.line(format_args!("{file}: {number}"))?;
+            if let Some(text) = source.line(file, *number) {
+                out.line(format_args!("{number}\t{text}"))?;
+            }
         }
         last.clone_from(&line);
         show(kernel, instruction, line, hex, out)?;

@@ -11,6 +11,7 @@ use crate::{
     registry::{Arg, Command, Example, Opt},
     render::{Hex, Output},
     session::Session,
+    source::Source,
 };
 
 pub(crate) static COMMAND: Command = Command {
@@ -66,12 +67,13 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         None => {}
     }
     parsed.need(0, "a symbol or an address")?;
+    let source = Source::of(session);
     let mut failed = Vec::new();
     for word in &parsed.args {
         match lookup(session, kernel, word) {
             Some(found) => {
                 for (image, symbol, offset) in found {
-                    with_neighbours(kernel, image, &symbol, offset, parsed, out)?;
+                    with_neighbours((kernel, &source), image, &symbol, offset, parsed, out)?;
                 }
             }
             None => failed.push(word.as_str()),
@@ -129,7 +131,7 @@ fn not_found(kernel: &Kernel, words: &[&str]) -> CommandError {
 }
 
 fn with_neighbours(
-    kernel: &Kernel,
+    kernel: (&Kernel, &Source),
     image: &Image,
     symbol: &Symbol<'_>,
     offset: u64,
@@ -156,7 +158,7 @@ fn module_name(image: &Image) -> Option<&str> {
 }
 
 fn show(
-    kernel: &Kernel,
+    (kernel, source): (&Kernel, &Source),
     symbol: &Symbol<'_>,
     offset: u64,
     module: Option<&str>,
@@ -177,6 +179,9 @@ fn show(
         }
         if let (Some(file), Some(number)) = (&row.file, row.line) {
             write!(line, " {file}: {number}")?;
+            if let Some(text) = source.line(file, number) {
+                write!(line, "\n{number}\t{text}")?;
+            }
         }
         writeln!(line)
     })
@@ -197,11 +202,12 @@ fn list(
 }
 
 fn containing(kernel: &Kernel, part: &str, out: &mut Output) -> Outcome {
+    let no_source = Source::default();
     let mut any = false;
     for image in kernel.target().images() {
         for symbol in image.symbols.iter_name_contains(part) {
             any = true;
-            show(kernel, &symbol, 0, module_name(image), out)?;
+            show((kernel, &no_source), &symbol, 0, module_name(image), out)?;
         }
     }
     if any { Ok(()) } else { Err(CommandError::failed(format!("no symbol contains {part}"))) }

@@ -120,10 +120,15 @@ fn named_type(kernel: &Kernel, text: &str) -> Option<TypeId> {
         _ => (&[Kind::Struct, Kind::Union, Kind::Typedef, Kind::Enum], text),
     };
     let find = || kinds.iter().find_map(|kind| kernel.types().find(*kind, name));
-    find().or_else(|| {
-        kernel.load_module_types();
-        find()
-    })
+    find()
+        .or_else(|| {
+            kernel.load_module_types();
+            find()
+        })
+        .or_else(|| {
+            kernel.load_debug_types(name);
+            find()
+        })
 }
 
 /// `task_struct.pid`: the type and the member's path.

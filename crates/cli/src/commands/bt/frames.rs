@@ -17,6 +17,7 @@ use crate::{
     frames::{self, Numbered},
     locals,
     render::{Faults, Hex, Output},
+    source::Source,
     tasks::Header,
 };
 
@@ -172,11 +173,23 @@ impl Row {
         (first..end).step_by(8).map(|at| (at, kernel.target().read_u64(at).ok()))
     }
 
-    pub(super) fn show(&self, kernel: &Kernel, style: &Style, out: &mut Output) -> Outcome {
-        out.record(self, |line| self.write(kernel, style, line))
+    pub(super) fn show(
+        &self,
+        kernel: &Kernel,
+        style: &Style,
+        source: &Source,
+        out: &mut Output,
+    ) -> Outcome {
+        out.record(self, |line| self.write(kernel, style, source, line))
     }
 
-    fn write(&self, kernel: &Kernel, style: &Style, line: &mut dyn Write) -> std::fmt::Result {
+    fn write(
+        &self,
+        kernel: &Kernel,
+        style: &Style,
+        source: &Source,
+        line: &mut dyn Write,
+    ) -> std::fmt::Result {
         writeln!(line, "{}", self.header)?;
         let mut previous: Option<&Frame> = None;
         for (row, frame) in
@@ -215,6 +228,9 @@ impl Row {
                 && let (Some(file), Some(number)) = (&row.file, row.line)
             {
                 writeln!(line, "    {file}: {number}")?;
+                if let Some(text) = source.line(file, number) {
+                    writeln!(line, "    {number}\t{text}")?;
+                }
             }
             for variable in row.variables.iter().flatten() {
                 variable.write(line)?;

@@ -14,6 +14,7 @@ use crate::{
     registry::{Arg, Command, Example, Opt},
     render::{Faults, Output},
     session::Session,
+    source::Source,
     tasks::{self, Header},
     values,
 };
@@ -128,6 +129,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     }
     let reference = parsed.value("-R");
     let mut first = true;
+    let source = Source::of(session);
     // Traces are made in parallel, a batch at a time, and shown in order.
     for batch in tasks.chunks(256) {
         out.check_interrupt()?;
@@ -142,7 +144,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
             if !std::mem::take(&mut first) {
                 out.line("")?;
             }
-            row.show(kernel, &style, out)?;
+            row.show(kernel, &style, &source, out)?;
         }
     }
     // The trace is worth having without what only debug information tells.
