@@ -41,7 +41,7 @@ fuzz_target!(|data: &[u8]| {
     for address in symbols.into_iter().take(16).flat_map(|at| [at, at.wrapping_add(9)]) {
         let _ = (dwarf.cfi_at(address), dwarf.line_at(address), dwarf.callee(address, &Everything));
         let _ = dwarf.call_argument(address, 5, &Everything);
-        for frame in dwarf.frames_at(address) {
+        for frame in dwarf.frames_at(address).iter() {
             let _ = dwarf.locals(&types, &frame.scope, address, &Everything);
         }
     }

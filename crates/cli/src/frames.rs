@@ -32,7 +32,7 @@ pub(crate) fn numbered(kernel: &Kernel, frames: &[Frame]) -> Vec<Numbered> {
             all.push(Numbered { physical, source: None, inlined: false, jumped: None });
         }
         let of_stack = sources.len();
-        for source in sources {
+        for source in sources.iter().cloned() {
             let inlined = source.inlined;
             all.push(Numbered { physical, source: Some(source), inlined, jumped: None });
         }
@@ -41,7 +41,8 @@ pub(crate) fn numbered(kernel: &Kernel, frames: &[Frame]) -> Vec<Numbered> {
         }
         let entered = StackFrame::new(kernel.target(), frames, physical).entered();
         if let Some(behind) = entered.and_then(|entered| entered.jump()) {
-            for source in kernel.target().source_frames(behind.wrapping_sub(1)) {
+            let there = kernel.target().source_frames(behind.wrapping_sub(1));
+            for source in there.iter().cloned() {
                 let (inlined, jumped) = (source.inlined, Some(behind));
                 all.push(Numbered { physical, source: Some(source), inlined, jumped });
             }

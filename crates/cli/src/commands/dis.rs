@@ -177,7 +177,8 @@ fn listing(session: &Session, kernel: &Kernel, request: &Request, out: &mut Outp
     let own = request.function.filter(|_| request.whole).map(|(start, end)| {
         let (bytes, _) = Memory::of_kernel(kernel).read_most(start, (end - start) as usize);
         let lines = decode(bytes, start, 0).into_iter().filter_map(|i| {
-            let outer = target.source_frames(i.address).pop()?;
+            let frames = target.source_frames(i.address);
+            let outer = frames.last()?;
             outer.line.filter(|_| outer.file.as_deref() == Some(&file))
         });
         lines.fold((line, line), |(low, high), line| (low.min(line), high.max(line)))

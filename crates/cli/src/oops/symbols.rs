@@ -66,11 +66,12 @@ impl Opened {
     /// What the debug information says of an address, the innermost function first.
     fn lines_at(&self, address: u64) -> Vec<Location> {
         let Opened::Debug(dwarf) = self else { return Vec::new() };
-        let frames = dwarf.frames_at(address).into_iter();
+        let frames = dwarf.frames_at(address);
         frames
+            .iter()
             .map(|frame| Location {
-                function: frame.function.unwrap_or_default(),
-                file: frame.file,
+                function: frame.function.clone().unwrap_or_default(),
+                file: frame.file.clone(),
                 line: frame.line,
             })
             .collect()

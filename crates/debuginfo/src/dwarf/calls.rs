@@ -1,5 +1,7 @@
 //! Calls: where they lead, and what they pass.
 
+use std::sync::Arc;
+
 use gimli::{AttributeValue, constants as dw};
 
 use super::{
@@ -33,6 +35,9 @@ pub struct TailCall {
     /// The function's that jumps.
     function: u32,
 }
+/// The jumps of a function, and the names of those that they lead to.
+pub(super) type Jumps = Arc<[(String, TailCall)]>;
+
 impl Dwarf {
     /// Where the call leads that returns to `address`, as its frame tells.
     pub fn callee(&self, address: u64, caller: &dyn Frame) -> Option<Callee> {
@@ -170,8 +175,17 @@ impl<'a> Inner<'a> {
         self.dwarf.attr_address(&unit.unit, value).ok()?
     }
 
+    /// The jumps in the function at `address` to one of these.
     fn tail_calls(&self, address: u64, callee: &[String]) -> Option<Vec<TailCall>> {
         let function = self.index.function_at(address)?;
+        let jumps =
+            self.jumps.get(function, || self.find_jumps(function).unwrap_or_default().into());
+        let wanted = jumps.iter().filter(|(name, _)| callee.contains(name));
+        Some(wanted.map(|(_, jump)| *jump).collect())
+    }
+
+    /// The jumps of a function that stand for calls, with the names of the functions called.
+    fn find_jumps(&self, function: u32) -> Option<Vec<(String, TailCall)>> {
         let unit = self.unit(function)?;
         let mut found = Vec::new();
         let mut entries = unit.unit.entries_at_offset(unit.local(function)?).ok()?;
@@ -191,11 +205,13 @@ impl<'a> Inner<'a> {
             let tail = entry.attr_value(dw::DW_AT_call_tail_call).is_some()
                 || entry.attr_value(dw::DW_AT_GNU_tail_call).is_some();
             if tail
-                && self.callee_name(unit, entry).is_some_and(|name| callee.contains(&name))
-                && let (Some(address), Some(site)) =
-                    (self.call_address(unit, entry), unit.global(entry.offset()))
+                && let (Some(name), Some(address), Some(site)) = (
+                    self.callee_name(unit, entry),
+                    self.call_address(unit, entry),
+                    unit.global(entry.offset()),
+                )
             {
-                found.push(TailCall { address, site, function });
+                found.push((name, TailCall { address, site, function }));
             }
             depth += isize::from(entry.has_children());
             if depth == 0 {
@@ -207,6 +223,12 @@ impl<'a> Inner<'a> {
 
     /// The call that returns to an address, and its unit.
     fn call_site(&self, address: u64) -> Option<(&Unit<'a>, Die<'a>)> {
+        let site = self.call_sites.get(address, || self.find_call_site(address))?;
+        let (unit, at) = self.place(site)?;
+        Some((unit, unit.unit.entry(at).ok()?))
+    }
+
+    fn find_call_site(&self, address: u64) -> Option<u32> {
         let inside = address.checked_sub(1)?;
         let function = self.index.function_at(inside)?;
         let unit = self.unit(function)?;
@@ -216,12 +238,12 @@ impl<'a> Inner<'a> {
             let mut found = None;
             self.children(unit, unit.local(*die)?, &mut |child| {
                 if self.call_address(unit, child) == Some(address) {
-                    found = Some(child.clone());
+                    found = unit.global(child.offset());
                 }
                 found.is_none()
             });
-            if let Some(found) = found {
-                return Some((unit, found));
+            if found.is_some() {
+                return found;
             }
         }
         None

@@ -1,5 +1,7 @@
 //! Unwind rules from `.debug_frame`: where the caller's registers are.
 
+use std::sync::Arc;
+
 use gimli::{CfaRule, RegisterRule, UnwindContext, UnwindSection};
 
 use super::{Dwarf, Inner};
@@ -35,13 +37,13 @@ pub enum Rule {
 
 impl Dwarf {
     /// The rules at an address; None where there are none.
-    pub fn cfi_at(&self, address: u64) -> Option<Cfi> {
-        self.with(|inner| inner.cfi_at(address))
+    pub fn cfi_at(&self, address: u64) -> Option<Arc<Cfi>> {
+        self.with(|inner| inner.cfi_at.get(address, || inner.find_cfi(address).map(Arc::new)))
     }
 }
 
 impl Inner<'_> {
-    fn cfi_at(&self, address: u64) -> Option<Cfi> {
+    fn find_cfi(&self, address: u64) -> Option<Cfi> {
         let bases = gimli::BaseAddresses::default();
         let offset = gimli::DebugFrameOffset(self.index.frame_at(address)? as usize);
         let entry = self.frame.fde_from_offset(&bases, offset, gimli::DebugFrame::cie_from_offset);

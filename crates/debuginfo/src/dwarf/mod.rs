@@ -12,13 +12,14 @@ mod cfi;
 mod compare;
 mod file;
 mod index;
+mod memo;
 mod place;
 mod scan;
 mod source;
 mod types;
 mod variables;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use gimli::DebugInfoOffset;
 
@@ -34,6 +35,7 @@ pub use variables::{Frame, Local, Lost, Placed, register_name, register_number};
 
 use file::Slice;
 use index::Index;
+use memo::Memo;
 
 /// The sections of a file as gimli takes them.
 fn sections(file: &DebugFile) -> gimli::Dwarf<Slice<'_>> {
@@ -66,6 +68,12 @@ struct Inner<'a> {
     /// By number, read when first asked.
     units: Box<[OnceLock<Option<Unit<'a>>>]>,
     converted: types::Converted,
+    frames_at: Memo<u64, Arc<[SourceFrame]>>,
+    cfi_at: Memo<u64, Option<Arc<Cfi>>>,
+    /// The call that returns to an address: its entry's offset.
+    call_sites: Memo<u64, Option<u32>>,
+    /// The jumps of a function, by its entry's offset.
+    jumps: Memo<u32, calls::Jumps>,
 }
 
 /// A unit with its tables.
@@ -129,6 +137,10 @@ impl Dwarf {
                 index,
                 units,
                 converted: types::Converted::default(),
+                frames_at: Memo::default(),
+                cfi_at: Memo::default(),
+                call_sites: Memo::default(),
+                jumps: Memo::default(),
             }
         });
         Ok(Dwarf { cell })

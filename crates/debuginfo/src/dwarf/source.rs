@@ -1,5 +1,7 @@
 //! Lines, and the functions that an address lies in: inlined ones, innermost first.
 
+use std::sync::Arc;
+
 use gimli::{AttributeValue, DebuggingInformationEntry, UnitOffset, constants as dw};
 
 use super::{Dwarf, Inner, Unit, file::Slice};
@@ -85,8 +87,11 @@ impl Rows {
 impl Dwarf {
     /// The functions that an address lies in, innermost first; empty if no line is known of it
     /// and no function.
-    pub fn frames_at(&self, address: u64) -> Vec<SourceFrame> {
-        self.with(|inner| inner.frames_at(address)).unwrap_or_default()
+    pub fn frames_at(&self, address: u64) -> Arc<[SourceFrame]> {
+        self.with(|inner| {
+            let find = || inner.find_frames(address).unwrap_or_default().into();
+            inner.frames_at.get(address, find)
+        })
     }
 
     /// File and line of an address.
@@ -100,7 +105,7 @@ impl Dwarf {
 }
 
 impl<'a> Inner<'a> {
-    fn frames_at(&self, address: u64) -> Option<Vec<SourceFrame>> {
+    fn find_frames(&self, address: u64) -> Option<Vec<SourceFrame>> {
         let function = self.index.function_at(address);
         let at = match function {
             Some(die) => die,

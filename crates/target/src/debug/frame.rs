@@ -118,8 +118,8 @@ impl<'a> StackFrame<'a> {
         // What the compiler appends when it clones a function is not in the source.
         let plain = |name: &str| name.split('.').next().unwrap_or(name).to_owned();
         let mut names: Vec<String> = here.map(|symbol| plain(symbol.name)).collect();
-        let told = self.target.source_frames(self.frame()?.lookup_pc()).pop();
-        names.extend(told.and_then(|told| told.function));
+        let told = self.target.source_frames(self.frame()?.lookup_pc());
+        names.extend(told.last().and_then(|told| told.function.clone()));
         Some(names)
     }
 }

@@ -92,8 +92,9 @@ impl Target {
 
     /// The functions that an address lies in, the innermost inlined one first; empty without
     /// debug information.
-    pub fn source_frames(&self, address: u64) -> Vec<SourceFrame> {
-        self.debug_at(address).map_or_else(Vec::new, |(debug, at)| debug.dwarf.frames_at(at))
+    pub fn source_frames(&self, address: u64) -> Arc<[SourceFrame]> {
+        self.debug_at(address)
+            .map_or_else(Default::default, |(debug, at)| debug.dwarf.frames_at(at))
     }
 
     /// File and line of an address.
@@ -103,7 +104,7 @@ impl Target {
     }
 
     /// Unwind rules of an address.
-    pub(crate) fn cfi(&self, address: u64) -> Option<Cfi> {
+    pub(crate) fn cfi(&self, address: u64) -> Option<Arc<Cfi>> {
         let (debug, at) = self.debug_at(address)?;
         debug.dwarf.cfi_at(at)
     }
