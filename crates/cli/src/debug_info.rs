@@ -131,11 +131,13 @@ fn take(
 fn kernel_debug(target: &Target, found: Found) -> Result<ImageDebug, String> {
     let dwarf = index(file(found.bytes, None)?)?;
     let bias = bias(target, &dwarf)?;
-    Ok(ImageDebug { dwarf, bias, path: found.path, how: found.how })
+    let matches = found.note.is_none();
+    Ok(ImageDebug { dwarf, bias, path: found.path, how: found.how, matches })
 }
 
 fn module_debug(placement: Placement, found: Found) -> Result<ImageDebug, String> {
     let place = |name: &str| placement.sections.get(name).copied();
     let dwarf = index(file(found.bytes, Some(&place))?)?;
-    Ok(ImageDebug { dwarf, bias: 0, path: found.path, how: found.how })
+    let matches = found.note.is_none();
+    Ok(ImageDebug { dwarf, bias: 0, path: found.path, how: found.how, matches })
 }

@@ -3,7 +3,9 @@
 use necropsy_debuginfo::dwarf::SourceFrame;
 use necropsy_linux::{Kernel, task::Task};
 use necropsy_target::{
-    debug::{StackFrame, Variable},
+    Reg, Regs,
+    dataflow::PRESERVED,
+    debug::{StackFrame, Variable, Work},
     unwind::Frame,
 };
 
@@ -39,7 +41,8 @@ pub(crate) fn numbered(kernel: &Kernel, frames: &[Frame]) -> Vec<Numbered> {
         if of_stack == 0 {
             continue;
         }
-        let entered = StackFrame::new(kernel.target(), frames, physical).entered();
+        let work = Work::default();
+        let entered = StackFrame::new(kernel.target(), frames, physical, &work).entered();
         if let Some(behind) = entered.and_then(|entered| entered.jump()) {
             let there = kernel.target().source_frames(behind.wrapping_sub(1));
             for source in there.iter().cloned() {
@@ -65,6 +68,29 @@ impl Selected {
     /// The frame on the stack.
     pub(crate) fn frame(&self) -> Option<&Frame> {
         self.frames.get(self.at.physical)
+    }
+
+    /// Its registers, as far as they are known: of a function that jumped, those that it had given
+    /// back to its caller.
+    pub(crate) fn regs(&self) -> Regs {
+        let Some(behind) = self.at.jumped else {
+            return self.frame().map(|frame| frame.regs).unwrap_or_default();
+        };
+        let mut regs = Regs::new();
+        if let Some(caller) = self.frames.get(self.at.physical + 1) {
+            for reg in PRESERVED {
+                regs.put(reg, caller.regs.get(reg));
+            }
+            regs.put(Reg::Rsp, caller.sp.checked_sub(8));
+        }
+        regs.set(Reg::Rip, behind);
+        regs
+    }
+
+    /// Where the address is that it returns to.
+    pub(crate) fn slot(&self) -> Option<u64> {
+        let physical = self.at.physical + usize::from(self.at.jumped.is_some());
+        Some(self.frames.get(physical)?.slot)
     }
 
     /// Its arguments and variables.

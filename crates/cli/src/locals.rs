@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use necropsy_linux::Kernel;
 use necropsy_target::{
-    debug::{Known, StackFrame, Variable},
+    debug::{Known, StackFrame, Variable, Work},
     format::{self, Style, render},
     scope::Scope,
     unwind::Frame,
@@ -79,7 +79,8 @@ impl Row {
 /// The variables of a function of a trace.
 pub(crate) fn variables(kernel: &Kernel, frames: &[Frame], at: &Numbered) -> Vec<Variable> {
     let Some(source) = &at.source else { return Vec::new() };
-    let frame = StackFrame::new(kernel.target(), frames, at.physical);
+    let work = Work::default();
+    let frame = StackFrame::new(kernel.target(), frames, at.physical, &work);
     match at.jumped {
         None => frame.variables(kernel.types(), source),
         Some(_) => frame

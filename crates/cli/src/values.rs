@@ -72,7 +72,7 @@ impl<'a> View<'a> {
             return Ok(self);
         }
         let selected = session.selected_frame(self.kernel)?;
-        let regs = selected.frame().map(|frame| frame.regs).unwrap_or_default();
+        let regs = selected.regs();
         let variables = selected.variables(self.kernel);
         Ok(View { frame: Some(Selection { regs, variables }), ..self })
     }

@@ -66,6 +66,8 @@ struct Row {
     pc: Hex,
     sp: Hex,
     inlined: bool,
+    #[serde(rename = "tail_call")]
+    jumped: bool,
     file: Option<String>,
     line: Option<u32>,
     arguments: Vec<locals::Row>,
@@ -81,11 +83,12 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
             })?;
             let task = session.context(kernel)?;
             let selected = frames::select(kernel, task, number)?;
-            session.frame = Some((task.address, number));
             selected
         }
         None => session.selected_frame(kernel)?,
     };
+    // What was shown is what p looks into.
+    session.frame = Some((session.context(kernel)?.address, selected.number));
     let style = values::style(session, parsed)?;
     let mut variables = selected.variables(kernel);
     variables.retain(|variable| variable.argument);
@@ -93,7 +96,11 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let source = Source::of(session);
     out.record(&row, |line| {
         let function = row.function.as_deref().unwrap_or("(unknown)");
-        let mark = if row.inlined { " (inlined)" } else { "" };
+        let mark = match (row.inlined, row.jumped) {
+            (true, _) => " (inlined)",
+            (_, true) => " (tail call)",
+            _ => "",
+        };
         writeln!(
             line,
             "{:>3} [{}] {function} at {}{mark}",
@@ -125,7 +132,8 @@ fn row(
         index: selected.number,
         function: named.or_else(symbol),
         pc: Hex(selected.at.jumped.unwrap_or(frame.pc)),
-        sp: Hex(frame.slot),
+        sp: Hex(selected.slot().unwrap_or(frame.slot)),
+        jumped: selected.at.jumped.is_some(),
         inlined: selected.at.inlined,
         file: source.and_then(|source| source.file.clone()),
         line: source.and_then(|source| source.line),
@@ -138,6 +146,7 @@ fn run_locals(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outco
     let kernel = &*kernel;
     let style = values::style(session, parsed)?;
     let selected = session.selected_frame(kernel)?;
+    session.frame = Some((session.context(kernel)?.address, selected.number));
     if selected.at.source.is_none() {
         return Err(CommandError::missing(format!(
             "frame {}: no debug information of its code was found; give the vmlinux or the module's \

@@ -99,6 +99,7 @@ fn run(session: &mut Session, parsed: &Parsed, radix: Option<Radix>, out: &mut O
     if Scope::symbol(&*kernel, text.trim()).is_some_and(|symbol| symbol.per_cpu) {
         return addresses(&kernel, &view, text.trim(), out);
     }
+    load_named_types(&kernel, &text);
     let view = view.with_history(session.printed.clone()).in_frame(session)?;
     if let Some(why) = view.lost(&text) {
         return Err(CommandError::missing(why));
@@ -127,6 +128,19 @@ fn run(session: &mut Session, parsed: &Parsed, radix: Option<Radix>, out: &mut O
     })?;
     session.printed.push(value);
     Ok(())
+}
+
+/// Loads the types of modules where an expression names one that vmlinux has not.
+fn load_named_types(kernel: &Kernel, text: &str) {
+    let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+    while let Some(word) = words.next() {
+        if matches!(word, "struct" | "union")
+            && let Some(tag) = words.next()
+        {
+            // What is nowhere is told by the expression itself.
+            let _ = crate::fields::composite(kernel, tag);
+        }
+    }
 }
 
 /// What stands before a value: arrays begin a line of their own, as in crash.

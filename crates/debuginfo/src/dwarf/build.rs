@@ -163,9 +163,10 @@ fn scan(file: &DebugFile, shapes: &mut Shapes, units: &[UnitAt]) -> Batch {
     let dwarf = sections(file);
     let mut batch = Batch { lowest: file.lowest_code(), ..Batch::default() };
     for unit in units {
+        let first = batch.other.len();
         let mut note = |found| batch.note(&info, unit, found);
         shapes.scan(info.slice(), abbrev.slice(), unit, &mut note);
-        batch.resolve(&dwarf, unit);
+        batch.resolve(&dwarf, unit, first);
     }
     if let (Some(first), Some(last)) = (units.first(), units.last()) {
         // The pass touches nearly all of the section, and nobody else soon will.
@@ -204,17 +205,19 @@ impl Batch {
         }
     }
 
-    /// Deals with what takes the tables of a unit.
-    fn resolve(&mut self, dwarf: &gimli::Dwarf<Slice<'_>>, at: &UnitAt) {
-        let indirect = self.other.iter().rposition(|entry| entry.1 != at.offset);
-        let indirect = self.other.split_off(indirect.map_or(0, |last| last + 1));
+    /// Deals with what takes the tables of a unit: its part of `other` begins at `first`.
+    fn resolve(&mut self, dwarf: &gimli::Dwarf<Slice<'_>>, at: &UnitAt, first: usize) {
+        let indirect = self.other.split_off(first.min(self.other.len()));
         let scattered = std::mem::take(&mut self.scattered);
         if indirect.is_empty() && scattered.is_empty() {
             return;
         }
         let header = dwarf.unit_header(DebugInfoOffset(at.offset as usize));
         let Ok(unit) = header.and_then(|header| dwarf.unit(header)) else { return };
-        let entry = |die: u32| unit.entry(gimli::UnitOffset((die - at.offset) as usize)).ok();
+        let entry = |die: u32| {
+            let inside = die.checked_sub(at.offset)?;
+            unit.entry(gimli::UnitOffset(inside as usize)).ok()
+        };
         for (kind, _, die) in indirect {
             let name = entry(die)
                 .and_then(|entry| entry.attr_value(gimli::DW_AT_name))

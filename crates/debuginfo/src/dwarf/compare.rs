@@ -1,7 +1,9 @@
 //! Whether debug information and BTF describe the same structures. Both were made from one
 //! compilation, so a difference means that one of them is of another kernel, or is read wrongly.
 
-use super::Dwarf;
+use hashbrown::HashMap;
+
+use super::{Dwarf, Inner};
 use crate::types::{Composite, Kind, Type, TypeId, Types};
 
 /// A structure or union on which the two differ.
@@ -30,11 +32,14 @@ impl Dwarf {
     /// Compares every structure and union that has a name with `other`.
     pub fn compare(&self, other: &Types) -> Comparison {
         let own = Types::new(other.pointer_size());
+        // What the session has converted has ids of another graph.
+        let mut known = HashMap::new();
         let mut comparison = Comparison::default();
         for kind in [Kind::Struct, Kind::Union] {
             for (name, entry) in self.names(kind) {
                 let theirs = other.find_all(kind, &name);
-                let Some(id) = self.type_at(&own, entry) else { continue };
+                let convert = |inner: &Inner<'_>| inner.convert_with(&own, entry, &mut known);
+                let Some(id) = self.with(convert) else { continue };
                 let (Some(first), Type::Composite(ours)) = (theirs.first(), own.get(id)) else {
                     comparison.only_here += 1;
                     continue;

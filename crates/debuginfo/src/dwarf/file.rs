@@ -267,6 +267,9 @@ fn section_id(name: &str) -> Option<SectionId> {
     .find(|id| id.name() == name)
 }
 
+/// The largest section that is unpacked, in bytes: that of no kernel is over 1 GiB.
+const MAX_SECTION: u64 = 2 << 30;
+
 /// A debug section: as it is in the file if it can be used like that.
 fn part<'data>(
     elf: &Elf<'data, &'data [u8]>,
@@ -274,7 +277,11 @@ fn part<'data>(
     layout: &Layout,
     endian: RunTimeEndian,
 ) -> Option<Part> {
-    let packed = section.compressed_data().ok()?.format != CompressionFormat::None;
+    let data = section.compressed_data().ok()?;
+    let packed = data.format != CompressionFormat::None;
+    if data.uncompressed_size > MAX_SECTION {
+        return None;
+    }
     if !packed && !elf.is_relocatable() {
         let (start, size) = section.file_range()?;
         let start = usize::try_from(start).ok()?;

@@ -216,7 +216,7 @@ impl Index {
         let after = self.partition(table, |r| u64_at(r, 0) <= address);
         (after.saturating_sub(8)..after).rev().find_map(|index| {
             let record = self.record(table, index)?;
-            let inside = address - u64_at(record, 0) < u64::from(u32_at(record, 8));
+            let inside = address.wrapping_sub(u64_at(record, 0)) < u64::from(u32_at(record, 8));
             inside.then(|| u32_at(record, 12))
         })
     }

@@ -288,6 +288,19 @@ fn bits_of(value: &Value) -> Option<u64> {
     })
 }
 
+/// The number that a constant is. Only the signed form has a sign: compilers write what is not
+/// negative in as few bytes as it takes.
+pub(super) fn constant(value: &AttributeValue<Slice<'_>>) -> Option<i64> {
+    Some(match *value {
+        AttributeValue::Sdata(value) => value,
+        AttributeValue::Data1(value) => value.into(),
+        AttributeValue::Data2(value) => value.into(),
+        AttributeValue::Data4(value) => value.into(),
+        AttributeValue::Data8(value) | AttributeValue::Udata(value) => value as i64,
+        _ => return None,
+    })
+}
+
 fn constant_bytes(value: &AttributeValue<Slice<'_>>, size: Option<u64>) -> Placed {
     let size = match size {
         Some(size) if size <= MAX_BYTES => size as usize,
@@ -296,11 +309,7 @@ fn constant_bytes(value: &AttributeValue<Slice<'_>>, size: Option<u64>) -> Place
     let bytes = match value {
         AttributeValue::Block(block) => block.slice().to_vec(),
         value => {
-            let Some(bits) =
-                value.sdata_value().or_else(|| value.udata_value().map(|value| value as i64))
-            else {
-                return Placed::Lost(Lost::Unsupported);
-            };
+            let Some(bits) = constant(value) else { return Placed::Lost(Lost::Unsupported) };
             let mut bytes = bits.to_le_bytes().to_vec();
             let fill = if bits < 0 { 0xff } else { 0 };
             bytes.resize(size.max(8), fill);

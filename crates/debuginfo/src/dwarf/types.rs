@@ -19,7 +19,7 @@ const MAX_TYPES: usize = 1 << 20;
 /// Members, constants or parameters of one type.
 const MAX_PARTS: usize = 1 << 16;
 
-/// Entries that were converted, by their offset in `.debug_info`.
+/// Entries that were converted, by their offset in `.debug_info`: all into one graph.
 pub(super) type Converted = Mutex<HashMap<u32, TypeId>>;
 
 /// A global variable.
@@ -141,10 +141,20 @@ impl<'a> Inner<'a> {
     /// The type that an entry describes. None if it is none, or damaged.
     pub(super) fn convert(&self, types: &Types, die: u32) -> Option<TypeId> {
         let mut known = self.converted.lock().unwrap_or_else(|error| error.into_inner());
+        self.convert_with(types, die, &mut known)
+    }
+
+    /// As [`Inner::convert`], into a graph of the caller's own: `known` is what it has already.
+    pub(super) fn convert_with(
+        &self,
+        types: &Types,
+        die: u32,
+        known: &mut HashMap<u32, TypeId>,
+    ) -> Option<TypeId> {
         if let Some(&id) = known.get(&die) {
             return Some(id);
         }
-        let mut batch = Batch { inner: self, types, known: &mut known, new: Vec::new() };
+        let mut batch = Batch { inner: self, types, known, new: Vec::new() };
         batch.run(die)?;
         known.get(&die).copied()
     }
@@ -574,9 +584,11 @@ fn count(entry: &Die<'_>) -> u64 {
 }
 
 fn constant(entry: &Die<'_>) -> Option<i64> {
-    let value = entry.attr_value(dw::DW_AT_const_value)?;
-    value.sdata_value().or_else(|| value.udata_value().map(|value| value as i64))
+    super::place::constant(&entry.attr_value(dw::DW_AT_const_value)?)
 }
+
+/// The widest bit-field that is believed.
+const MAX_BIT_SIZE: u64 = 64;
 
 /// Offset and width of a member in bits; the width is 0 unless it is a bit-field.
 fn place(unit: &Unit<'_>, entry: &Die<'_>) -> (u64, u32) {
@@ -586,7 +598,7 @@ fn place(unit: &Unit<'_>, entry: &Die<'_>) -> (u64, u32) {
         Some(AttributeValue::Exprloc(expression)) => offset_of(unit, expression).unwrap_or(0),
         Some(value) => value.udata_value().unwrap_or(0),
     };
-    let size = number(dw::DW_AT_bit_size).and_then(|size| u32::try_from(size).ok()).unwrap_or(0);
+    let size = number(dw::DW_AT_bit_size).filter(|size| *size <= MAX_BIT_SIZE).unwrap_or(0) as u32;
     if let Some(bits) = number(dw::DW_AT_data_bit_offset) {
         return (bits, size);
     }

@@ -1,14 +1,14 @@
 //! A frame of a trace as debug information sees it: its variables, and how its function was entered.
 
-use std::{fmt, sync::Arc};
+use std::{cell::Cell, fmt, sync::Arc};
 
 use necropsy_debuginfo::{
     Types,
     dwarf::{self, Callee, Local, Lost, SourceFrame, TailCall},
 };
 
-use super::{ImageDebug, Variable, cfa, infer};
-use crate::{Target, dataflow::PRESERVED, regs::Reg, unwind};
+use super::{ImageDebug, Known, Variable, cfa, infer};
+use crate::{Target, dataflow::PRESERVED, regs::Reg, unwind, value::Value};
 
 /// A frame of a trace, as places of variables are computed for it.
 #[derive(Clone, Copy)]
@@ -18,7 +18,22 @@ pub struct StackFrame<'a> {
     index: usize,
     /// How many callers have been asked for what a function was called with.
     asked: u32,
+    work: &'a Work,
 }
+
+/// Questions that may still be asked for one frame. Each caller that is asked may have to ask its
+/// own, several times: without a bound on all of them the time grows with a power of the depth.
+#[derive(Debug)]
+pub struct Work(Cell<u32>);
+
+impl Default for Work {
+    fn default() -> Self {
+        Work(Cell::new(MAX_QUESTIONS))
+    }
+}
+
+/// A real stack takes fewer than a hundred.
+const MAX_QUESTIONS: u32 = 2000;
 
 /// Callers asked in a row: each knows from its own what it was given.
 const MAX_ASKED: u32 = 32;
@@ -31,8 +46,13 @@ impl fmt::Debug for StackFrame<'_> {
 
 impl<'a> StackFrame<'a> {
     /// The frame `index` of a trace.
-    pub fn new(target: &'a Target, frames: &'a [unwind::Frame], index: usize) -> Self {
-        StackFrame { target, frames, index, asked: 0 }
+    pub fn new(
+        target: &'a Target,
+        frames: &'a [unwind::Frame],
+        index: usize,
+        work: &'a Work,
+    ) -> Self {
+        StackFrame { target, frames, index, asked: 0, work }
     }
 
     pub(super) fn frame(&self) -> Option<&'a unwind::Frame> {
@@ -44,7 +64,8 @@ impl<'a> StackFrame<'a> {
         let Some(frame) = self.frame() else { return Vec::new() };
         let Some((debug, at)) = self.target.debug_at(frame.lookup_pc()) else { return Vec::new() };
         let locals = debug.dwarf.locals(types, &source.scope, at, self);
-        let registers = infer::argument_registers(types, &locals);
+        let function = debug.dwarf.function_type(types, at);
+        let registers = infer::argument_registers(types, &locals, function);
         // The clone of a function that was made for some calls may take other arguments.
         let located = self.target.locate(frame.lookup_pc());
         let whole = !source.inlined
@@ -83,6 +104,7 @@ impl<'a> StackFrame<'a> {
     /// How this frame's function was entered: by the call that it returns to, or by a jump from
     /// the function which that call called. `None` when nobody knows.
     pub fn entered(&self) -> Option<Entered<'a>> {
+        self.work.0.set(self.work.0.get().checked_sub(1)?);
         let caller = self.caller()?;
         let pc = caller.frame()?.pc;
         let (debug, _) = self.target.debug_at(pc.wrapping_sub(1))?;
@@ -151,6 +173,12 @@ impl Entered<'_> {
         let locals = debug.dwarf.locals(types, &source.scope, at, &gone);
         let find = |local| {
             let mut variable = Variable::of(local);
+            // Others have used its frame since.
+            let address = variable.value.as_ref().ok().and_then(Value::address);
+            if address.is_some_and(|address| gone.was_its(address)) {
+                variable.value = Err(Lost::NotHere);
+                variable.known = Known::Lost;
+            }
             if let Err(Lost::Entry(number)) = variable.value
                 && let Some(reg) = Reg::from_dwarf(number)
                 && let Some(inferred) = infer::at_call(&self.caller, reg)
@@ -186,6 +214,17 @@ struct Gone<'e, 'a> {
     bias: u64,
 }
 
+/// Bytes below its caller's frame that may have been a frame's.
+const FRAME_BYTES: u64 = 1 << 16;
+
+impl Gone<'_, '_> {
+    /// Whether an address was in the frame that is gone.
+    fn was_its(&self, address: u64) -> bool {
+        let end = self.entered.caller.frame().map_or(0, |frame| frame.sp);
+        (end.saturating_sub(FRAME_BYTES)..end).contains(&address)
+    }
+}
+
 impl dwarf::Frame for Gone<'_, '_> {
     fn register(&self, number: u16) -> Option<u64> {
         let reg = Reg::from_dwarf(number)?;
@@ -198,7 +237,7 @@ impl dwarf::Frame for Gone<'_, '_> {
     }
 
     fn read(&self, address: u64, buf: &mut [u8]) -> bool {
-        self.entered.caller.read(address, buf)
+        !self.was_its(address) && self.entered.caller.read(address, buf)
     }
 
     fn bias(&self) -> u64 {
@@ -225,7 +264,7 @@ impl dwarf::Frame for StackFrame<'_> {
         let frame = self.frame()?;
         let told = self.target.cfi(frame.lookup_pc()).and_then(|cfi| cfa(&cfi, &frame.regs));
         told.or_else(|| {
-            let next = self.frames.get(self.index + 1)?;
+            let next = self.caller()?.frame()?;
             (next.slot.wrapping_add(8) == next.sp).then_some(next.sp)
         })
     }

@@ -3,7 +3,7 @@
 //! function that is gone by a jump had passed on.
 
 use necropsy_debuginfo::{
-    Type, Types,
+    Type, TypeId, Types,
     dwarf::{Frame as _, Local},
 };
 
@@ -45,8 +45,19 @@ const MAX_ENTRIES: usize = 6;
 
 /// The register that each variable came in, if it is an argument that came in one: integers and
 /// pointers do, as long as none before was passed in another way.
-pub(super) fn argument_registers(types: &Types, locals: &[Local]) -> Vec<Option<Reg>> {
-    let mut plain = true;
+pub(super) fn argument_registers(
+    types: &Types,
+    locals: &[Local],
+    function: Option<TypeId>,
+) -> Vec<Option<Reg>> {
+    // A large result goes where the caller says, in a register before all arguments.
+    let hidden = match function.map(|function| types.resolve(function)) {
+        Some(Type::Function { result, .. }) => {
+            types.as_composite(*result).is_some_and(|result| result.size > 16)
+        }
+        _ => true,
+    };
+    let mut plain = !hidden;
     let mut register = |local: &Local| {
         let position = local.position.filter(|_| local.argument)?;
         plain &= matches!(
@@ -72,7 +83,9 @@ pub(super) fn entry(frame: &StackFrame<'_>, reg: Reg) -> Option<Inferred> {
 /// In the frame itself.
 fn still_there(frame: &StackFrame<'_>, reg: Reg) -> Option<Inferred> {
     let this = frame.frame()?;
-    let located = frame.target.locate(this.lookup_pc())?;
+    // A part that was moved away does not begin where the function is entered.
+    let moved = |name: &str| name.contains(".cold");
+    let located = frame.target.locate(this.lookup_pc()).filter(|l| !moved(l.symbol.name))?;
     let start = located.symbol.address;
     let function = (start, start.saturating_add(located.symbol.size));
     match entry_value_holder(frame.target, function, this.pc, this.interrupted, reg)? {
@@ -128,6 +141,8 @@ fn at_jump(entered: &Entered<'_>, behind: u64, reg: Reg) -> Option<Inferred> {
     regs.set(Reg::Rsp, caller.sp.checked_sub(8)?);
     regs.put(Reg::Rip, None);
     let mut evaluator = Evaluator::new(target, function.clone(), jump, true, &regs)?;
+    // Its frame has been used again since.
+    evaluator.cfa = None;
     let origin = function.state_before(jump)?.register(reg);
     let entry = |reg| at_call(&entered.caller, reg).map(Known::from);
     let known = solve(&mut evaluator, entry, |e| e.value(origin))?;

@@ -21,7 +21,7 @@ use crate::{
     regs::{Reg, Regs},
 };
 
-pub use frame::{Entered, StackFrame};
+pub use frame::{Entered, StackFrame, Work};
 pub use variable::{Known, Variable};
 
 /// The debug information of an image.
@@ -35,6 +35,8 @@ pub struct ImageDebug {
     pub path: PathBuf,
     /// How it was found.
     pub how: &'static str,
+    /// It is known to be of this very kernel: its build ID is the same.
+    pub matches: bool,
 }
 
 /// Finds an image's debug information when it is first asked for.
@@ -114,7 +116,8 @@ impl Target {
     pub fn debug_variable(&self, types: &Types, name: &str, address: u64) -> Option<TypeId> {
         // A per-CPU variable lies in no image until the offset of a CPU is added.
         let image = self.image_at(address).unwrap_or(self.kernel());
-        let debug = self.debug(image)?;
+        // What BTF and our table say is better than the file of another kernel.
+        let debug = self.debug(image).filter(|debug| debug.matches)?;
         let found = debug.dwarf.variables_named(types, name);
         let here = |v: &&dwarf::Variable| {
             v.address.is_some_and(|linked| linked.wrapping_add(debug.bias) == address)

@@ -150,8 +150,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     // The trace is worth having without what only debug information tells.
     if (style.lines || style.variables.is_some()) && !debug {
         return Err(CommandError::Missing(
-            "bt: no debug information of this kernel was found; give its vmlinux with --symbols"
-                .into(),
+            "no debug information of this kernel was found; give its vmlinux with --symbols".into(),
         ));
     }
     Ok(())

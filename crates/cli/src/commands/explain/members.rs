@@ -82,7 +82,20 @@ pub(super) fn array_at(
     offset: u64,
     step: u64,
 ) -> Option<(String, TypeId)> {
-    let composite = types.as_composite(ty)?;
+    array_within(types, ty, offset, step, 0)
+}
+
+/// Structures within each other: a damaged one may hold itself.
+const MAX_NESTED: u32 = 32;
+
+fn array_within(
+    types: &Types,
+    ty: TypeId,
+    offset: u64,
+    step: u64,
+    depth: u32,
+) -> Option<(String, TypeId)> {
+    let composite = types.as_composite(ty).filter(|_| depth < MAX_NESTED)?;
     composite.members.iter().find_map(|member| {
         let within = offset.checked_sub(member.bit_offset / 8)?;
         let name = types.name(member.name);
@@ -93,7 +106,7 @@ pub(super) fn array_at(
                 (fits && !name.is_empty()).then(|| (name.to_owned(), *element))
             }
             Type::Composite(inner) if within < inner.size.max(1) => {
-                array_at(types, member.ty, within, step)
+                array_within(types, member.ty, within, step, depth + 1)
                     .map(|(rest, ty)| (format!("{prefix}{rest}"), ty))
             }
             _ => None,

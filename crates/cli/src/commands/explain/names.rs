@@ -52,7 +52,11 @@ impl Btf<'_> {
 /// The parameters of a function type that come in registers. A structure passed by value takes
 /// registers in ways of its own: what follows it is left out.
 fn in_registers(types: &Types, function: &Type) -> Vec<Parameter> {
-    let Type::Function { params, .. } = function else { return Vec::new() };
+    let Type::Function { params, result, .. } = function else { return Vec::new() };
+    // A large result goes where the caller says, in a register before all parameters.
+    if types.as_composite(*result).is_some_and(|result| result.size > 16) {
+        return Vec::new();
+    }
     let scalar = |ty: TypeId| match types.resolve(ty) {
         Type::Pointer(_) | Type::Enum { .. } => true,
         Type::Int { size, .. } => *size <= 8,
