@@ -82,8 +82,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
                 CommandError::usage(format!("{text}: not a frame's number, as bt shows them"))
             })?;
             let task = session.context(kernel)?;
-            let selected = frames::select(kernel, task, number)?;
-            selected
+            frames::select(kernel, task, number)?
         }
         None => session.selected_frame(kernel)?,
     };
