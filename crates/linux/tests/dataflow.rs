@@ -7,7 +7,7 @@ use necropsy_dump::{Dump, OpenOptions};
 use necropsy_linux::Kernel;
 use necropsy_target::{
     Reg, Regs, Target,
-    dataflow::{Evaluator, Holder, Origin, argument_at_call, entry_value_holder, function_of},
+    dataflow::{Evaluator, Holder, Origin, entry_value_holder, function_of},
     layout::Overrides,
     unwind::{FoundBy, Frame},
 };
@@ -133,9 +133,12 @@ fn the_argument_of_crashme_run_is_still_in_rbx() {
     // crashme_write keeps its buffer in r12, which crashme_run saved on the stack.
     let caller = caller.expect("crashme_write");
     assert_eq!(caller.regs.get(Reg::R12), Some(what));
-    let start = target.locate(caller.lookup_pc()).expect("located").symbol.address;
-    let lost = argument_at_call(target, (start, 0), caller.pc, &caller.regs, None, Reg::Rdi);
-    assert_eq!(lost, None, "what strim() returned is kept nowhere");
+    let function = function_of(target, caller.lookup_pc()).expect("crashme_write");
+    let (call, _) = function.code().call_before(caller.pc).expect("its call");
+    let passed = function.state_before(call).expect("a state").register(Reg::Rdi);
+    let known = Evaluator::new(target, function.clone(), caller.pc, false, &caller.regs);
+    let lost = known.expect("a state").value(passed);
+    assert!(lost.is_err(), "what strim() returned is kept nowhere: {lost:?}");
 }
 
 #[test]

@@ -1,18 +1,11 @@
 //! What the analyses say about frames of a stack.
 
-use necropsy_disasm::{Arch, decode};
-
 use super::{
     PRESERVED,
     function::{beginning_at, function_of},
     state::{Origin, State},
-    values::Evaluator,
 };
-use crate::{
-    Target,
-    regs::{Reg, Regs},
-    unwind::Frame,
-};
+use crate::{Target, regs::Reg, unwind::Frame};
 
 /// Where the value lies that a register had when its function was entered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,18 +15,6 @@ pub enum Holder {
     /// On the stack, so many bytes from the CFA, which is the stack pointer that the caller has
     /// after the return.
     Stack(i64),
-}
-
-/// What a register held at a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Argument {
-    /// The value.
-    pub value: u64,
-    /// The instruction that put it there, `mov    %rbx,%rdi at ffffffff81000000`, or that it was
-    /// there already.
-    pub how: String,
-    /// Memory was read that may have changed since the call.
-    pub loaded: bool,
 }
 
 /// Completes the registers of `next`, the frame that called the function of `frame`: what that
@@ -90,37 +71,4 @@ pub(super) fn holder(state: &State, reg: Reg) -> Option<Holder> {
         .or_else(|| state.registers_with(origin).next())
         .map(Holder::Register)
         .or_else(|| state.slots_with(origin).next().map(Holder::Stack))
-}
-
-/// What `reg` held at the call that returns to `return_pc` in `caller` (its first address and its
-/// end), given the registers that the caller has after the call and, if it is known, the caller's
-/// own CFA.
-pub fn argument_at_call(
-    target: &Target,
-    caller: (u64, u64),
-    return_pc: u64,
-    caller_regs: &Regs,
-    cfa: Option<u64>,
-    reg: Reg,
-) -> Option<Argument> {
-    let function = beginning_at(target, caller.0)?;
-    let (call, _) = function.code().call_before(return_pc)?;
-    let mut evaluator = Evaluator::new(target, function.clone(), return_pc, false, caller_regs)?;
-    evaluator.cfa = evaluator.cfa.or(cfa);
-    let origin = function.state_before(call)?.register(reg);
-    let known = evaluator.value(origin).ok()?;
-    let how = match function.writer_before(call, reg) {
-        Some(at) => written_by(target, at)?,
-        None => format!("in %{} on the way to {call:x}", reg.name()),
-    };
-    Some(Argument { value: known.value, how, loaded: known.certainty.is_loaded() })
-}
-
-/// An instruction as objdump prints it, with its address.
-fn written_by(target: &Target, at: u64) -> Option<String> {
-    let mut bytes = [0; 15];
-    // The last instruction before a hole is shorter.
-    let len = (1..=15).rev().find(|len| target.read(at, &mut bytes[..*len]).is_ok())?;
-    let insn = decode(Arch::X86_64, &bytes[..len], at)?;
-    Some(format!("{} at {at:x}", insn.text(&|_| None)))
 }

@@ -8,8 +8,7 @@
 //! meeting. Two places with the same origin hold the same value. From that follow
 //!
 //! - where a function keeps the registers that it has to preserve ([`recover`]),
-//! - where an argument is still found ([`entry_value_holder`]),
-//! - what a register held at a call ([`argument_at_call`]), and
+//! - where an argument is still found ([`entry_value_holder`]), and
 //! - of which loads and sums a value was made ([`Evaluator`]).
 //!
 //! What is taken for granted is the System V calling convention: a function called preserves
@@ -30,12 +29,13 @@ mod transfer;
 mod values;
 
 pub use code::{Code, Insn};
-pub use frames::{Argument, Holder, argument_at_call, entry_value_holder, recover};
+pub use frames::{Holder, entry_value_holder, recover};
 pub use function::{Function, beginning_at, function_of, retpoline_register};
 pub use state::{Origin, Place, Slot, State};
 pub use values::{Certainty, Evaluator, Known, Lost};
 
 pub(crate) use function::Cache;
+pub(crate) use source::is_cold;
 
 use crate::regs::Reg;
 

@@ -102,7 +102,7 @@ impl Source for Target {
 }
 
 /// Whether a symbol is the part of a function that the compiler moved away as unlikely.
-pub(super) fn is_cold(name: &str) -> bool {
+pub(crate) fn is_cold(name: &str) -> bool {
     cold_owner(name).is_some()
 }
 

@@ -9,10 +9,9 @@ use necropsy_debuginfo::{
 
 use super::{Entered, StackFrame};
 use crate::{
-    Target,
     dataflow::{
         ARGUMENTS, Certainty, Evaluator, Holder, Known, Lost, Origin, entry_value_holder,
-        function_of,
+        function_of, is_cold, retpoline_register,
     },
     regs::Reg,
 };
@@ -84,8 +83,7 @@ pub(super) fn entry(frame: &StackFrame<'_>, reg: Reg) -> Option<Inferred> {
 fn still_there(frame: &StackFrame<'_>, reg: Reg) -> Option<Inferred> {
     let this = frame.frame()?;
     // A part that was moved away does not begin where the function is entered.
-    let moved = |name: &str| name.contains(".cold");
-    let located = frame.target.locate(this.lookup_pc()).filter(|l| !moved(l.symbol.name))?;
+    let located = frame.target.locate(this.lookup_pc()).filter(|l| !is_cold(l.symbol.name))?;
     let start = located.symbol.address;
     let function = (start, start.saturating_add(located.symbol.size));
     match entry_value_holder(frame.target, function, this.pc, this.interrupted, reg)? {
@@ -163,16 +161,9 @@ pub(super) fn call_target(caller: &StackFrame<'_>) -> Option<u64> {
         return Some(solve(&mut evaluator, entry, |e| e.expression(call, expression))?.value);
     }
     let target = insn.effects.target?;
-    let Some(reg) = thunk(caller.target, target) else { return Some(target) };
+    let Some(reg) = retpoline_register(caller.target, target) else { return Some(target) };
     let origin = function.state_before(call)?.register(reg);
     Some(solve(&mut evaluator, entry, |e| e.value(origin))?.value)
-}
-
-/// The register that a retpoline jumps to: `__x86_indirect_thunk_rax` is one of several names of
-/// the place (arch/x86/lib/retpoline.S).
-fn thunk(target: &Target, address: u64) -> Option<Reg> {
-    let mut names = target.image_at(address)?.symbols.at(address);
-    names.find_map(|symbol| Reg::by_name(symbol.name.strip_prefix("__x86_indirect_thunk_")?))
 }
 
 /// What a register held when a frame's function was entered: as debug information tells, else as
