@@ -5,7 +5,32 @@ use crate::{
     kernel::Kernel,
 };
 
+/// Where a cache keeps the pointers of its free lists, and what mangles them (mm/slub.c,
+/// CONFIG_SLAB_FREELIST_HARDENED).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FreePointers {
+    /// Bytes into an object at which a free one points to the next.
+    pub offset: u64,
+    /// Bytes from one object to the next; never 0.
+    pub stride: u64,
+    /// The cache's random number.
+    pub random: u64,
+}
+
 impl Kernel {
+    /// How the free lists of a cache, by the address of its `kmem_cache`, are kept.
+    ///
+    /// # Errors
+    /// When the kernel does not mangle them, or the cache cannot be read.
+    pub fn free_pointers(&self, cache: u64) -> Result<FreePointers> {
+        let (shape, target) = (&self.shapes().kmem_cache, self.target());
+        Ok(FreePointers {
+            offset: shape.free_pointer.read(target, cache)?,
+            stride: shape.size_.read(target, cache)?.max(1),
+            random: shape.random.read(target, cache)?,
+        })
+    }
+
     /// The `struct page` of a page frame.
     ///
     /// # Errors

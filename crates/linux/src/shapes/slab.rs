@@ -20,5 +20,7 @@ shapes! {
         size_: "size",
         object_size: "object_size",
         red_left_pad?o: "red_left_pad",
+        free_pointer?o: "offset",
+        random?o: "random",                                 // CONFIG_SLAB_FREELIST_HARDENED
     }
 }

@@ -2,7 +2,7 @@
 //! stored word is the next object's address, XOR the cache's random number, XOR the byte-swapped
 //! address of the word. Whoever overwrote a free object shows only once that is undone.
 
-use necropsy_linux::Kernel;
+use necropsy_linux::{Kernel, slab::FreePointers};
 use necropsy_target::format::quote;
 
 /// Says which overwritten free object gave `value`, a pointer that is no address, in the cache
@@ -11,12 +11,7 @@ use necropsy_target::format::quote;
 /// bits agree.
 pub(super) fn overwritten(kernel: &Kernel, cache: u64, value: u64) -> Option<String> {
     let target = kernel.target();
-    let member = |name: &str, bytes: u64| {
-        let offset = kernel.offset_of("kmem_cache", name).ok()?;
-        target.read_uint(cache.checked_add(offset)?, bytes).ok()
-    };
-    let random = member("random", 8)?;
-    let (offset, size) = (member("offset", 4)?, member("size", 4)?.max(1));
+    let FreePointers { offset, stride, random } = kernel.free_pointers(cache).ok()?;
     (1..=255u8).find_map(|byte| {
         let stored = u64::from_le_bytes([byte; 8]);
         let address = (value ^ random ^ stored).swap_bytes();
@@ -24,10 +19,11 @@ pub(super) fn overwritten(kernel: &Kernel, cache: u64, value: u64) -> Option<Str
             return None;
         }
         let into = address.checked_sub(kernel.slab_start(address).ok()?)?;
-        if into % size != offset {
+        if into % stride != offset {
             return None;
         }
-        let name = kernel.slab_cache_of(address).ok().flatten().unwrap_or_default();
+        let name = kernel.slab_cache_of(address).ok().flatten();
+        let name = name.unwrap_or_else(|| format!("the cache at {cache:x}"));
         let text = match byte.is_ascii_graphic() {
             true => format!(" ({})", quote(&[byte; 8])),
             false => String::new(),

@@ -135,8 +135,8 @@ fn enter<'a>(
                     at: jump,
                     state,
                     regs: Regs::new(),
-                    // Its frame was where that of its successor is.
-                    cfa: inner.cfa,
+                    // Its frame has been used again since.
+                    cfa: None,
                     entry: [None; 16],
                     gs_base: inner.gs_base,
                 };
