@@ -9,6 +9,7 @@ use necropsy_target::{
 };
 
 use crate::{
+    build_id::to_hex,
     error::{Error, Result},
     kernel::Kernel,
     shapes::Shapes,
@@ -129,7 +130,7 @@ fn build_id(target: &Target, shapes: &Shapes, address: u64) -> Option<String> {
     let at = shapes.module.build_id.address(address).ok()?;
     let len = shapes.module.build_id.size().ok()?.min(64);
     let bytes = target.read_bytes(at, len).ok()?;
-    bytes.iter().any(|&b| b != 0).then(|| bytes.iter().map(|b| format!("{b:02x}")).collect())
+    bytes.iter().any(|&b| b != 0).then(|| to_hex(&bytes))
 }
 
 /// Every module as an image with its symbols: the loader that [`Target`] calls when an address or

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::facts::hex;
+use necropsy_linux::build_id::to_hex;
 
 /// Where debug packages are installed.
 pub(super) fn debug_root(root: &Path) -> PathBuf {
@@ -12,8 +12,8 @@ pub(super) fn debug_root(root: &Path) -> PathBuf {
 /// The file of a build-id: `.build-id/ab/cdef.debug` in a folder of debug information.
 pub(super) fn by_build_id(debug_root: &Path, build_id: &[u8]) -> Option<PathBuf> {
     let (first, rest) = build_id.split_first().filter(|(_, rest)| !rest.is_empty())?;
-    let folder = debug_root.join(".build-id").join(hex(&[*first]));
-    Some(folder.join(format!("{}.debug", hex(rest))))
+    let folder = debug_root.join(".build-id").join(to_hex(&[*first]));
+    Some(folder.join(format!("{}.debug", to_hex(rest))))
 }
 
 /// A release that can be part of a path: it comes from the dump.

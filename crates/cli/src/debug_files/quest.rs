@@ -5,9 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use necropsy_linux::build_id::to_hex;
+
 use super::{
     DebugFiles, Found, Lookup,
-    facts::{Facts, checksum, hex},
+    facts::{Facts, checksum},
     files::{self, module_of},
     folder::{Depth, Folder},
     places,
@@ -119,7 +121,7 @@ impl<'a> Quest<'a> {
     /// A folder that the user named.
     fn folder(&mut self, path: &Path) -> Option<Found> {
         let folder = self.files.folders.get(path, Depth::All);
-        if let Some(path) = self.wanted.build_id.and_then(|id| folder.by_id.get(&hex(id)))
+        if let Some(path) = self.wanted.build_id.and_then(|id| folder.by_id.get(&to_hex(id)))
             && let Some(found) = self.attempt(path, "given", Trust::None)
         {
             return Some(found);
@@ -211,7 +213,7 @@ impl<'a> Quest<'a> {
                 None => Err("sent something that is no ELF file".to_owned()),
             }
         };
-        let fetched = files.servers.fetch(&hex(id), &fits);
+        let fetched = files.servers.fetch(&to_hex(id), &fits);
         fetched.problems.into_iter().for_each(|line| self.tell(line));
         self.attempt(&fetched.path?, "debuginfod", Trust::None)
     }
@@ -282,7 +284,7 @@ impl<'a> Quest<'a> {
         let id = facts.build_id.as_deref();
         let by_id = id.and_then(|id| places::by_build_id(&places::debug_root(root), id));
         let in_given = id.into_iter().flat_map(|id| {
-            let id = hex(id);
+            let id = to_hex(id);
             self.files.options.given.iter().filter_map(move |path| {
                 path.is_dir()
                     .then(|| self.files.folders.get(path, Depth::All))?

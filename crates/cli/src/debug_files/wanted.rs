@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use necropsy_dump::Map;
+use necropsy_linux::build_id::to_hex;
 
 use super::{
     Found,
-    facts::{Facts, Kind, hex, kind_of_head},
+    facts::{Facts, Kind, kind_of_head},
     files, places,
 };
 
@@ -137,7 +138,7 @@ impl Wanted<'_> {
             (Some(wanted), Some(found)) if wanted == found => Ok(None),
             (Some(_), Some(_)) if !trust.is_given() => Err(Refusal::Silent),
             (Some(wanted), Some(found)) => {
-                let (wanted, found) = (hex(wanted), hex(found));
+                let (wanted, found) = (to_hex(wanted), to_hex(found));
                 let line = format!(
                     "{shown}: build-id {found}, {} has {wanted} (--any-build-id uses it all the \
                      same)",
@@ -174,7 +175,7 @@ impl Wanted<'_> {
 
     /// What is told of a file that is used although its build-id is another.
     pub(super) fn differs_note(&self, path: &Path, found: Option<&[u8]>) -> String {
-        let of = |id: Option<&[u8]>| id.map_or_else(|| "none".to_owned(), hex);
+        let of = |id: Option<&[u8]>| id.map_or_else(|| "none".to_owned(), to_hex);
         format!(
             "{}: build-id {}, {} has {}: used all the same",
             path.display(),

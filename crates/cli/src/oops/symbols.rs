@@ -13,13 +13,11 @@ use necropsy_debuginfo::{
     Symbols as Table,
     dwarf::{DebugFile, Dwarf},
 };
+use necropsy_linux::build_id::to_hex;
 use necropsy_oops::{Location, Place, Symbolizer};
 
 use crate::{
-    debug_files::{
-        facts::hex,
-        files::{self, module_of, name_of, told},
-    },
+    debug_files::files::{self, module_of, name_of, told},
     debug_info,
 };
 
@@ -191,7 +189,7 @@ impl Symbolizer for Symbols<'_> {
             let Some(opened) = self.file(index) else { continue };
             let Some(file) = opened.elf() else { continue };
             if let (Some(wanted), Some(found)) = (place.build_id, file.build_id())
-                && !wanted.eq_ignore_ascii_case(&hex(found))
+                && !wanted.eq_ignore_ascii_case(&to_hex(found))
             {
                 continue;
             }
