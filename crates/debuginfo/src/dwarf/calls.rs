@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use gimli::{AttributeValue, constants as dw};
+use gimli::constants as dw;
 
 use super::{
     Dwarf, Frame, Inner, Unit,
-    file::Slice,
     place::{Evaluation, register_in},
     source::Die,
 };
@@ -35,6 +34,7 @@ pub struct TailCall {
     /// The function's that jumps.
     function: u32,
 }
+
 /// The jumps of a function, and the names of those that they lead to.
 pub(super) type Jumps = Arc<[(String, TailCall)]>;
 
@@ -50,9 +50,7 @@ impl Dwarf {
                 .attr_value(dw::DW_AT_call_target)
                 .or_else(|| site.attr_value(dw::DW_AT_GNU_call_site_target))
                 .and_then(|value| value.exprloc_value());
-            let inside = address.checked_sub(1)?;
-            let function = inner.index.function_at(inside)?;
-            let at = Evaluation { inner, unit, function, address: inside, frame: caller, depth: 0 };
+            let at = inner.evaluation(unit, address, caller)?;
             Some(value.and_then(|value| at.number(value).ok()).map_or(Callee::Unknown, Callee::At))
         })
     }
@@ -77,22 +75,14 @@ impl Dwarf {
                 frame,
                 depth: 0,
             };
-            inner.argument_of(unit, &site, &evaluation, &|unit, parameter| {
-                let place = parameter.attr_value(dw::DW_AT_location);
-                place.and_then(|place| register_of(unit, &place)) == Some(register)
-            })
+            inner.argument_of(unit, &site, &evaluation, &passed_in(register))
         })
     }
 
     /// The value that a call which returns to `address` put into a register, told by the frame
     /// that makes the call.
     pub fn call_argument(&self, address: u64, register: u16, caller: &dyn Frame) -> Option<u64> {
-        self.with(|inner| {
-            inner.call_value(address, caller, &|unit, parameter| {
-                let place = parameter.attr_value(dw::DW_AT_location);
-                place.and_then(|place| register_of(unit, &place)) == Some(register)
-            })
-        })
+        self.with(|inner| inner.call_value(address, caller, &passed_in(register)))
     }
 
     /// As [`Dwarf::call_argument`], for an argument by its entry's offset in `.debug_info`.
@@ -108,10 +98,13 @@ impl Dwarf {
     }
 }
 
-/// The register that an expression is.
-fn register_of(unit: &Unit<'_>, value: &AttributeValue<Slice<'_>>) -> Option<u16> {
-    let expression = value.exprloc_value()?;
-    register_in(unit, expression)
+/// Whether an argument is the one that is passed in a register.
+fn passed_in<'a>(register: u16) -> impl Fn(&Unit<'a>, &Die<'a>) -> bool {
+    move |unit, parameter| {
+        let place = parameter.attr_value(dw::DW_AT_location);
+        let expression = place.and_then(|place| place.exprloc_value());
+        expression.and_then(|expression| register_in(unit, expression)) == Some(register)
+    }
 }
 
 impl<'a> Inner<'a> {
@@ -123,11 +116,20 @@ impl<'a> Inner<'a> {
         wanted: &dyn Fn(&Unit<'a>, &Die<'a>) -> bool,
     ) -> Option<u64> {
         let (unit, site) = self.call_site(address)?;
-        let inside = address.checked_sub(1)?;
-        let function = self.index.function_at(inside)?;
-        let evaluation =
-            Evaluation { inner: self, unit, function, address: inside, frame: caller, depth: 0 };
+        let evaluation = self.evaluation(unit, address, caller)?;
         self.argument_of(unit, &site, &evaluation, wanted)
+    }
+
+    /// Of what a call passes that returns to `address`.
+    fn evaluation<'e>(
+        &'e self,
+        unit: &'e Unit<'a>,
+        address: u64,
+        frame: &'e dyn Frame,
+    ) -> Option<Evaluation<'e, 'a>> {
+        let address = address.checked_sub(1)?;
+        let function = self.index.function_at(address)?;
+        Some(Evaluation { inner: self, unit, function, address, frame, depth: 0 })
     }
 
     fn argument_of(

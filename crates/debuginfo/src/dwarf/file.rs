@@ -147,7 +147,7 @@ impl DebugFile {
         self.build_id.as_deref()
     }
 
-    /// The symbols: of a module at the addresses that [`Lines::at`] takes.
+    /// The symbols: of a module at the addresses that [`Dwarf`](super::Dwarf) takes.
     pub fn symbols(&self) -> &Symbols {
         self.symbols.get_or_init(|| {
             let read = |elf: Elf<'_, &[u8]>| match elf.is_relocatable() {

@@ -1,7 +1,7 @@
 //! The debug information of `vmlinux` and of modules: lines, inlined functions, unwind rules,
 //! variables and their places, types.
 //!
-//! Nothing is read before it is asked for but what the [index](index) holds, and that is made once
+//! Nothing is read before it is asked for but what the index holds, and that is made once
 //! per file and kept. Addresses are those of the file: of `vmlinux` as it was linked, of a module
 //! as [`DebugFile::open_placed`] put it.
 
