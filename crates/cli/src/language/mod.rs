@@ -240,13 +240,14 @@ fn implicit(
     words: &mut [String],
 ) -> Result<(&'static Command, bool), CommandError> {
     let first = words.first().cloned().unwrap_or_default();
+    // Before symbols: kernels have variables called `files`.
+    if NOT_BUILT.contains(&first.as_str()) {
+        let text = format!("{first}: a command of crash that is not built yet; see `help`");
+        return Err(CommandError::Missing(text));
+    }
     let unknown = || {
         let near = nearest(&first).map(|name| format!(" (did you mean {name}?)"));
         let near = near.unwrap_or_default();
-        if NOT_BUILT.contains(&first.as_str()) {
-            let text = format!("{first}: a command of crash that is not built yet; see `help`");
-            return CommandError::Missing(text);
-        }
         CommandError::usage(format!("command not found: {first}{near}; \"help\" lists them all"))
     };
     let named = |name| registry::find(name).ok_or_else(unknown);

@@ -6,7 +6,7 @@ use crate::{Status, aliases::Origin, names::Names, render::Capture};
 struct Kernel;
 impl Names for Kernel {
     fn symbol(&self, name: &str) -> Option<u64> {
-        (name == "jiffies").then_some(0x1000)
+        matches!(name, "jiffies" | "files").then_some(0x1000)
     }
 }
 
@@ -92,6 +92,8 @@ fn unknown_words() {
         run(&mut session, "eval --bogus 1").starts_with("eval: unknown option --bogus; usage:")
     );
     assert!(run(&mut session, "repeat -1 ps").contains("live system"));
+    // A variable of the kernel has this name, too.
+    assert!(run(&mut session, "files").contains("not built yet"));
 }
 
 #[test]
