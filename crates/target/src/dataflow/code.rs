@@ -69,7 +69,7 @@ impl Code {
             tail_calls: Vec::new(),
             leaders: BTreeSet::from([start]),
             indirect: Vec::new(),
-            fixups: source.fixups(start, pieces[0].region.end),
+            fixups: source.fixups(start, pieces[0].region.end)?,
             previous: BTreeMap::new(),
         };
         let mut todo = vec![start];
@@ -173,7 +173,7 @@ impl Code {
             return None;
         }
         let piece = Piece::read(source, target)?;
-        self.fixups.extend(source.fixups(piece.region.start, piece.region.end));
+        self.fixups.extend(source.fixups(piece.region.start, piece.region.end)?);
         pieces.push(piece);
         Some(true)
     }

@@ -11,13 +11,14 @@ const MAX_ENTRIES: u64 = 1 << 17;
 const MAX_FOUND: usize = 1024;
 
 /// The entries of vmlinux for code from `start` to `end`. Modules keep tables of their own, which
-/// only those who know `struct module` find.
-pub(super) fn within(target: &Target, start: u64, end: u64) -> Vec<Fixup> {
+/// only those who know `struct module` find. `None` if the table cannot be read: a function whose
+/// fixups are not known has ways that are not known.
+pub(super) fn within(target: &Target, start: u64, end: u64) -> Option<Vec<Fixup>> {
     let mut found = Vec::new();
     let (Some(first), Some(last)) =
         (target.address_of("__start___ex_table"), target.address_of("__stop___ex_table"))
     else {
-        return found;
+        return Some(found);
     };
     // 12 bytes since 4.6, 8 before: two or three 32-bit words, the first ones relative to
     // themselves.
@@ -27,7 +28,7 @@ pub(super) fn within(target: &Target, start: u64, end: u64) -> Vec<Fixup> {
         .unwrap_or(12);
     let count = last.saturating_sub(first) / size;
     if count == 0 || count > MAX_ENTRIES {
-        return found;
+        return Some(found);
     }
     let relative = |at: u64| {
         let offset = target.read_u32(at).ok()? as i32;
@@ -37,22 +38,24 @@ pub(super) fn within(target: &Target, start: u64, end: u64) -> Vec<Fixup> {
     let (mut low, mut high) = (0, count);
     while low < high {
         let middle = low + (high - low) / 2;
-        match instruction(middle) {
-            Some(at) if at < start => low = middle + 1,
-            Some(_) => high = middle,
-            None => return found,
+        match instruction(middle)? {
+            at if at < start => low = middle + 1,
+            _ => high = middle,
         }
     }
     for index in (low..count).take(MAX_FOUND) {
         let entry = first + index * size;
-        let Some(at) = relative(entry).filter(|at| (start..end).contains(at)) else { break };
-        let Some(to) = relative(entry + 4) else { break };
-        let data = if size == 12 { target.read_u32(entry + 8).unwrap_or(0) } else { 0 };
+        let at = relative(entry)?;
+        if !(start..end).contains(&at) {
+            break;
+        }
+        let to = relative(entry + 4)?;
+        let data = if size == 12 { target.read_u32(entry + 8).ok()? } else { 0 };
         // EX_DATA_REG; in kernels that hold a handler's address here it names some register, of
         // which we then know less than we could.
         found.push(Fixup { at, to, register: register(data >> 8 & 15) });
     }
-    found
+    Some(found)
 }
 
 /// By its number in `struct pt_regs` as `pt_regs_offset` counts (EX_REG_*).

@@ -30,8 +30,8 @@ pub(super) trait Source {
     fn read(&self, address: u64, buf: &mut [u8]) -> Read<()>;
     /// The symbol that holds an address of code.
     fn region(&self, address: u64) -> Option<Region>;
-    /// The fixups of the instructions from `start` to `end`.
-    fn fixups(&self, start: u64, end: u64) -> Vec<Fixup>;
+    /// The fixups of the instructions from `start` to `end`; `None` if that cannot be read.
+    fn fixups(&self, start: u64, end: u64) -> Option<Vec<Fixup>>;
     /// The register by which the code at `address` jumps on, if it is a retpoline.
     fn thunk(&self, address: u64) -> Option<Reg>;
     /// Whether the function at `address` is known never to return.
@@ -77,7 +77,7 @@ impl Source for Target {
         })
     }
 
-    fn fixups(&self, start: u64, end: u64) -> Vec<Fixup> {
+    fn fixups(&self, start: u64, end: u64) -> Option<Vec<Fixup>> {
         fixups::within(self, start, end)
     }
 

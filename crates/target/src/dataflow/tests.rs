@@ -39,8 +39,9 @@ impl Source for Fake {
             Some(Region { start: address, end: address + 16, cold: false })
         }
     }
-    fn fixups(&self, start: u64, end: u64) -> Vec<Fixup> {
-        self.fixups.iter().copied().filter(|fixup| (start..end).contains(&fixup.at)).collect()
+    fn fixups(&self, start: u64, end: u64) -> Option<Vec<Fixup>> {
+        let inside = |fixup: &&Fixup| (start..end).contains(&fixup.at);
+        Some(self.fixups.iter().filter(inside).copied().collect())
     }
     fn thunk(&self, _: u64) -> Option<Reg> {
         None
