@@ -48,7 +48,8 @@ fn in_notes(notes: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-fn from_hex(text: &str) -> Option<Vec<u8>> {
+/// The build ID that [`to_hex`] writes.
+pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.trim();
     if digits.is_empty() || !digits.len().is_multiple_of(2) || digits.len() > 2 * MAX_ID {
         return None;

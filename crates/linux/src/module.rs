@@ -9,7 +9,7 @@ use necropsy_target::{
 };
 
 use crate::{
-    build_id::to_hex,
+    build_id::{from_hex, to_hex},
     error::{Error, Result},
     kernel::Kernel,
     shapes::Shapes,
@@ -174,12 +174,7 @@ pub fn placement(target: &Target, name: &str) -> Result<Placement> {
     };
     let sections = sections(target, &shapes, module)?;
     let noted = sections.get(".note.gnu.build-id").and_then(|&at| crate::build_id::at(target, at));
-    let build_id = noted.or_else(|| {
-        let kept = module.build_id.as_deref()?;
-        (0..kept.len() / 2)
-            .map(|at| u8::from_str_radix(kept.get(2 * at..2 * at + 2)?, 16).ok())
-            .collect()
-    });
+    let build_id = noted.or_else(|| from_hex(module.build_id.as_deref()?));
     Ok(Placement { sections, build_id })
 }
 
