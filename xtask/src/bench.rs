@@ -71,6 +71,51 @@ for task in for_each_task(prog):
 ",
         goals: &[(Program::Crash, 10.0)],
     },
+    Question {
+        name: "foreach files",
+        ours: &["foreach files"],
+        crash: "foreach files\n",
+        drgn: "from drgn.helpers.linux.pid import for_each_task
+from drgn.helpers.linux.fs import for_each_file, d_path
+for task in for_each_task(prog):
+    if task.files:
+        for fd, file in for_each_file(task):
+            if file:
+                print(task.pid.value_(), fd, hex(file.value_()), d_path(file.f_path))
+",
+        goals: &[(Program::Crash, 10.0)],
+    },
+    Question {
+        name: "foreach vm",
+        ours: &["foreach vm"],
+        crash: "foreach vm\n",
+        drgn: "from drgn.helpers.linux.pid import for_each_task
+from drgn.helpers.linux.fs import d_path
+from drgn.helpers.linux.mm import for_each_vma
+for task in for_each_task(prog):
+    if task.mm:
+        for vma in for_each_vma(task.mm):
+            file = d_path(vma.vm_file.f_path) if vma.vm_file else b''
+            print(task.pid.value_(), hex(vma.vm_start), hex(vma.vm_end), hex(vma.vm_flags), file)
+",
+        goals: &[(Program::Crash, 10.0)],
+    },
+    Question {
+        name: "foreach net -s",
+        ours: &["foreach net -s"],
+        crash: "foreach net -s\n",
+        drgn: "from drgn import cast
+from drgn.helpers.linux.pid import for_each_task
+from drgn.helpers.linux.fs import for_each_file
+for task in for_each_task(prog):
+    if task.files:
+        for fd, file in for_each_file(task):
+            if file and file.f_inode.i_mode.value_() >> 12 == 12:
+                socket = cast('struct socket *', file.private_data)
+                print(task.pid.value_(), fd, hex(socket), hex(socket.sk), socket.sk.__sk_common.skc_family)
+",
+        goals: &[(Program::Crash, 10.0)],
+    },
 ];
 
 /// Our memory is at most this part of crash's, for the first question.

@@ -21,7 +21,7 @@ const FIXTURES: &[(&str, &str)] = &[
 ];
 
 /// They are part of every clone.
-const LARGEST: u64 = 5 << 20;
+const LARGEST: u64 = 8 << 20;
 
 /// Writes the dumps into `crates/cli/tests/dumps`.
 pub(crate) fn write() -> Result<()> {

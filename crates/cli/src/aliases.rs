@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use necropsy_rows::{Cell, Kind, Shown, Value};
 use serde::Serialize;
 
 /// Where an alias comes from.
@@ -24,6 +25,16 @@ impl fmt::Display for Origin {
             Origin::RcFile => "rc",
             Origin::Runtime => "runtime",
         })
+    }
+}
+
+impl Value for Origin {
+    const KIND: Kind = Kind::Text;
+}
+
+impl Shown for Origin {
+    fn show(&self, cell: &mut Cell) {
+        cell.put(self);
     }
 }
 

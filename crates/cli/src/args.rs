@@ -6,10 +6,8 @@ use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcom
 use clap_complete::Shell;
 
 use crate::{
-    convert::ConvertArgs,
-    oops::OopsArgs,
-    opening::Request,
-    registry::{self, Command},
+    cache::CacheArgs, command::Command, convert::ConvertArgs, oops::OopsArgs, opening::Request,
+    registry,
 };
 
 /// Post-mortem debugger for kernels: opens a crash dump with nothing but the dump
@@ -20,7 +18,8 @@ use crate::{
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     after_help = "Exit status: 0 done; 1 a command failed; 2 wrong usage; 3 the dump cannot be \
-                  opened; 4 the dump or debug information lacks what was asked for."
+                  opened; 4 the dump or debug information lacks what was asked for; 5 check \
+                  found something."
 )]
 pub struct Args {
     /// What to do instead of opening a session.
@@ -46,6 +45,12 @@ pub struct SessionArgs {
     /// One JSON object a line from every command
     #[arg(long)]
     pub json: bool,
+    /// Comma-separated values from every command
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+    /// Speak mdb's language, which a dump of illumos does anyway
+    #[arg(long)]
+    pub mdb: bool,
     /// No banner
     #[arg(short, long)]
     pub silent: bool,
@@ -65,8 +70,17 @@ pub struct SessionArgs {
 pub enum Action {
     /// Write a dump in another format, or only a part of it
     Convert(ConvertArgs),
+    /// Write unix.N and vmcore.N of an illumos vmdump.N, as savecore does
+    Expand(crate::mdb::ExpandArgs),
     /// What kernel reports a log holds, from any channel and in any format
     Oops(OopsArgs),
+    /// Write the JSON schema of a command's rows, or of all commands', to standard output
+    Schema {
+        /// Which command
+        command: Option<String>,
+    },
+    /// Show the unpacked copies of packed dumps, and where they are; or remove them
+    Cache(CacheArgs),
     /// Write completions for a shell to standard output
     Completions {
         /// Which shell
@@ -96,19 +110,29 @@ pub enum Invocation {
 
 /// The program's command line, with the registry's subcommands.
 pub fn command() -> clap::Command {
-    ON_DUMP.iter().filter_map(|name| registry::find(name)).fold(Args::command(), |all, command| {
-        use clap::Args as _;
-        let sub = clap::Command::new(command.name()).about(command.summary);
-        all.subcommand(Request::augment_args(sub).args(options(command)))
-    })
+    ON_DUMP.iter().filter_map(|name| registry::COMMANDS.find(name)).fold(
+        Args::command(),
+        |all, command| {
+            use clap::Args as _;
+            let sub =
+                Request::augment_args(clap::Command::new(command.name())).args(options(command));
+            // What the arguments of all of them are for is no summary of this one.
+            all.subcommand(sub.about(command.summary).long_about(None))
+        },
+    )
 }
 
-/// A command's options as clap has them, `--json` included.
+/// A command's options as clap has them, `--json` and `--csv` included.
 fn options(command: &Command) -> impl Iterator<Item = clap::Arg> {
     let json = clap::Arg::new("--json")
         .long("json")
         .action(ArgAction::SetTrue)
         .help("One JSON object a line");
+    let csv = clap::Arg::new("--csv")
+        .long("csv")
+        .action(ArgAction::SetTrue)
+        .conflicts_with("--json")
+        .help("Comma-separated values");
     let own = command.options.iter().filter_map(|opt| {
         let arg = clap::Arg::new(opt.flag).help(opt.help);
         let mut letters = opt.flag.chars().skip(1);
@@ -123,7 +147,7 @@ fn options(command: &Command) -> impl Iterator<Item = clap::Arg> {
             Some(name) => arg.value_name(name.trim_start_matches('=')).action(ArgAction::Append),
         })
     });
-    own.chain([json])
+    own.chain([json, csv])
 }
 
 /// Reads the command line.
@@ -133,7 +157,7 @@ fn options(command: &Command) -> impl Iterator<Item = clap::Arg> {
 pub fn parse(args: Vec<std::ffi::OsString>) -> Result<Invocation, clap::Error> {
     let matches = command().try_get_matches_from(args)?;
     if let Some((name, sub)) = matches.subcommand()
-        && let Some(command) = registry::find(name).filter(|_| ON_DUMP.contains(&name))
+        && let Some(command) = registry::COMMANDS.find(name).filter(|_| ON_DUMP.contains(&name))
     {
         let request = Request::from_arg_matches(sub)?;
         return Ok(Invocation::OnDump(request, command, words(command, sub)));
@@ -211,7 +235,7 @@ mod tests {
 
     #[test]
     fn the_registry_s_commands_take_their_options() {
-        for command in ON_DUMP.iter().filter_map(|name| registry::find(name)) {
+        for command in ON_DUMP.iter().filter_map(|name| registry::COMMANDS.find(name)) {
             let line = format!("necropsy {} vmcore --json", command.name());
             let Ok(Invocation::OnDump(request, found, words)) = read(&line) else {
                 panic!("{line}");

@@ -3,37 +3,23 @@
 use std::fmt::Write;
 
 use necropsy_linux::{Kernel, task::Task};
-use serde::Serialize;
 
+use crate::rows::tasks::Context;
 use crate::{
     Outcome,
     render::{Faults, Hex, Output},
 };
-
-/// PID, COMMAND, TASK, CPU, STATE.
-#[derive(Debug, Serialize)]
-pub(crate) struct Context {
-    pid: Option<u64>,
-    comm: Option<String>,
-    task: Hex,
-    cpu: Option<u32>,
-    state: Option<&'static str>,
-    panic: bool,
-    active: bool,
-    #[serde(skip_serializing_if = "Faults::is_empty")]
-    faults: Faults,
-}
 
 impl Context {
     /// Of a task.
     pub(crate) fn new(kernel: &Kernel, task: Task<'_>) -> Self {
         let mut faults = Faults::default();
         Context {
-            pid: faults.keep("task_struct.pid", task.pid()),
-            comm: faults.keep("task_struct.comm", task.comm()),
+            pid: faults.keep(task.pid()),
+            comm: faults.keep(task.comm()),
             task: Hex(task.address),
-            cpu: faults.keep("task_struct.cpu", task.cpu()),
-            state: faults.keep("task_struct.state", task.state()).map(|s| s.name()),
+            cpu: faults.keep(task.cpu()),
+            state: faults.keep(task.state()).map(|s| s.name()),
             panic: kernel.panic_task().is_some_and(|p| p.address == task.address),
             active: kernel.running_on(task).is_some(),
             faults,

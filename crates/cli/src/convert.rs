@@ -9,12 +9,10 @@ use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use necropsy_dump::{Dump, Keep, Origin, Packing, Stats, Uts, write_elf, write_kdump};
 use necropsy_linux::Kernel;
-use necropsy_target::{Target, layout::Overrides};
+use necropsy_loader::{DebugFiles, attach};
 
 use crate::{
     CommandError, Status,
-    debug_files::DebugFiles,
-    debug_info,
     language::{read_lines, run_captured},
     opening::Request,
     render::{Capture, Form, Size},
@@ -99,8 +97,7 @@ pub(crate) fn run(args: &ConvertArgs) -> Status {
     if args.touched_by.is_some() {
         dump.record();
     }
-    let overrides = Overrides { phys_base: args.request.phys_base, kaslr: args.request.kaslr };
-    let kernel = Arc::new(Kernel::new(Target::open(dump, &overrides)));
+    let kernel = args.request.opening().kernel_in(dump);
     let mut status = Status::Done;
     if let Some(file) = &args.touched_by {
         match touch(&kernel, &Arc::new(args.request.debug_files()), file) {
@@ -135,7 +132,7 @@ fn touch(
     files: &Arc<DebugFiles>,
     file: &Path,
 ) -> Result<Status, CommandError> {
-    debug_info::attach(kernel, files.clone());
+    attach(kernel, files.clone());
     let mut status = Status::Done;
     for form in [Form::Text, Form::Json] {
         let mut session = Session::on(kernel.clone());

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use necropsy_dump::Fault;
+use necropsy_dump::{Fault, Reason};
 
 /// Why a command did not do what it was asked. Printed as one line on the error stream, so every
 /// text says what to do about it where something can be done.
@@ -27,6 +27,9 @@ pub enum CommandError {
     /// Whoever read the output went away (`| head`). Not worth a message.
     #[error("output closed")]
     BrokenPipe,
+    /// `check` found so many contradictions.
+    #[error("{0} findings")]
+    Damage(usize),
     /// The user pressed Ctrl-C.
     #[error("interrupted")]
     Interrupted,
@@ -66,6 +69,16 @@ impl CommandError {
             CommandError::BrokenPipe => Status::Done,
             CommandError::Usage(_) => Status::Usage,
             CommandError::Missing(_) => Status::Missing,
+            CommandError::Damage(_) => Status::Damage,
+            // It was there, and the dump does not have it.
+            CommandError::Fault(fault)
+                if matches!(
+                    fault.reason,
+                    Reason::Excluded | Reason::NotSaved | Reason::Truncated
+                ) =>
+            {
+                Status::Missing
+            }
             CommandError::Failed(_)
             | CommandError::Fault(_)
             | CommandError::Io(_)
@@ -88,13 +101,20 @@ pub enum Status {
     CannotOpen = 3,
     /// Opened, but what was asked needs something that the dump or the debug information lacks.
     Missing = 4,
+    /// `check` found damage.
+    Damage = 5,
 }
 
 impl Status {
-    /// The status after this one and `next`: the first failure stays.
+    /// The status after this one and `next`: the first failure stays, and wins over damage that
+    /// was found.
     #[must_use]
     pub fn then(self, next: Status) -> Status {
-        if self == Status::Done { next } else { self }
+        match (self, next) {
+            (Status::Done, next) => next,
+            (Status::Damage, next) if next != Status::Done => next,
+            (first, _) => first,
+        }
     }
 }
 

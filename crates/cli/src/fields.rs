@@ -1,14 +1,16 @@
 //! `struct.member` among a command's words: as an offset, and as what to show of structures.
 
-use necropsy_debuginfo::TypeId;
+use necropsy_debuginfo::{Type, TypeId};
 use necropsy_linux::Kernel;
-use necropsy_target::{
+use necropsy_machine::{
+    expr::evaluate,
     format::{Radix, Style, write_instance, write_members},
     value::Value,
 };
-use serde::Serialize;
 
-use crate::{CommandError, parsed::Parsed, session::Session, settings};
+use crate::rows::types::Part;
+use crate::values::{DECIMAL, HEXADECIMAL};
+use crate::{CommandError, names::Names, near, parsed::Parsed, session::Session, settings};
 
 /// A struct, union or typedef by tag; the modules' types are loaded where vmlinux has none.
 pub(crate) fn composite(kernel: &Kernel, tag: &str) -> Result<TypeId, CommandError> {
@@ -20,7 +22,47 @@ pub(crate) fn composite(kernel: &Kernel, tag: &str) -> Result<TypeId, CommandErr
         kernel.load_debug_types(tag);
         kernel.types().composite(tag)
     });
-    found.ok_or_else(|| CommandError::missing(format!("{tag}: no such structure")))
+    found.ok_or_else(|| CommandError::missing(no_type(kernel, tag)))
+}
+
+/// The address that an expression of C with a variable in it names, where it is typed bare:
+/// `&init_task.tasks`, `init_task.tasks`, `init_task.real_parent->children`.
+pub(crate) fn place(kernel: &Kernel, word: &str) -> Option<u64> {
+    let name = word.strip_prefix('&').unwrap_or(word);
+    let base = name.split(['.', '-', '[']).next().unwrap_or(name);
+    let is_expression = word.starts_with('&') || name.len() > base.len();
+    if !is_expression || kernel.target().symbol(base).is_none() {
+        return None;
+    }
+    let value = evaluate(kernel, word).ok()?;
+    match kernel.types().resolve(value.ty) {
+        Type::Pointer(_) => value.to_u64(kernel).ok(),
+        _ => value.address(),
+    }
+}
+
+/// That there is no such type, and which it may have been; a variable of that name says how it is used.
+pub(crate) fn no_type(kernel: &Kernel, tag: &str) -> String {
+    if kernel.target().symbol(tag).is_some() {
+        return format!("{tag}: a variable, not a structure: its address is &{tag}");
+    }
+    let names = Names::types(kernel, "", usize::MAX);
+    format!("{tag}: no such structure{}", near::hint(tag, names.iter().map(String::as_str)))
+}
+
+/// That a type has no such member, and which it may have been.
+pub(crate) fn no_member(kernel: &Kernel, tag: &str, path: &str) -> String {
+    let (holder, name) = path
+        .rsplit_once('.')
+        .map_or((tag.to_owned(), path), |(path, name)| (format!("{tag}.{path}"), name));
+    let names = Names::members(kernel, &holder, "", usize::MAX);
+    // Members that code should not touch bare have been given underscores (`__state`).
+    let marked = format!("__{name}");
+    let hint = match names.contains(&marked) {
+        true => format!(" (did you mean {marked}?)"),
+        false => near::hint(name, names.iter().map(String::as_str)),
+    };
+    format!("{tag}.{path}: no such member{hint}")
 }
 
 /// A number of bytes, or the offset of a member: `task_struct.tasks`, `24`, `0x18`.
@@ -30,7 +72,7 @@ pub(crate) fn offset(session: &Session, kernel: &Kernel, text: &str) -> Result<u
         Some((tag, path)) => {
             let ty = composite(kernel, tag)?;
             let member = kernel.types().member(ty, path);
-            let missing = || CommandError::missing(format!("{text}: no such member"));
+            let missing = || CommandError::missing(no_member(kernel, tag, path));
             Ok(member.ok_or_else(missing)?.offset())
         }
     }
@@ -38,9 +80,9 @@ pub(crate) fn offset(session: &Session, kernel: &Kernel, text: &str) -> Result<u
 
 /// How `-x`, `-d` and the session's settings want values.
 pub(crate) fn style(session: &Session, parsed: &Parsed) -> Result<Style, CommandError> {
-    let hexadecimal = match parsed.one_of(&["-x", "-d"])? {
+    let hexadecimal = match parsed.one_of(&[HEXADECIMAL, DECIMAL])? {
         None => session.settings.radix == settings::Radix::Hexadecimal,
-        flag => flag == Some("-x"),
+        flag => flag == Some(HEXADECIMAL),
     };
     let radix = if hexadecimal { Radix::Hexadecimal } else { Radix::Decimal };
     let print_max = u32::try_from(session.settings.print_max).unwrap_or(u32::MAX);
@@ -52,16 +94,6 @@ pub(crate) fn style(session: &Session, parsed: &Parsed) -> Result<Style, Command
 pub(crate) struct Shown {
     parts: Vec<(TypeId, Vec<String>)>,
     style: Style,
-}
-
-/// A structure's part, as a row carries it.
-#[derive(Debug, Serialize)]
-pub(crate) struct Part {
-    /// The type's tag.
-    #[serde(rename = "struct")]
-    tag: String,
-    /// As the text form shows it.
-    text: String,
 }
 
 impl Shown {
@@ -83,7 +115,7 @@ impl Shown {
             let ty = composite(kernel, tag)?;
             for member in &members {
                 if kernel.types().member(ty, member).is_none() {
-                    return Err(CommandError::missing(format!("{tag}.{member}: no such member")));
+                    return Err(CommandError::missing(no_member(kernel, tag, member)));
                 }
             }
             parts.push((ty, members));

@@ -1,96 +1,52 @@
-//! The frames of a trace by number, inlined functions among them, and the one that was selected.
+//! The frame that was selected, by its number among those of a trace.
 
-use necropsy_debuginfo::dwarf::SourceFrame;
 use necropsy_linux::{Kernel, task::Task};
-use necropsy_target::{
-    Reg, Regs,
-    dataflow::PRESERVED,
-    debug::{StackFrame, Variable, Work},
+use necropsy_machine::{
+    Abi, Regs,
+    debug::{FrameNumber, LogicalFrame, Variable, logical_frames},
     unwind::Frame,
 };
 
 use crate::{CommandError, locals, session::Session};
 
-/// A function of a trace: one that has a frame on the stack, or one that is inlined in it.
-#[derive(Debug, Clone)]
-pub(crate) struct Numbered {
-    /// Its frame, by its number among those on the stack.
-    pub(crate) physical: usize,
-    /// What debug information says of it.
-    pub(crate) source: Option<SourceFrame>,
-    /// It has no frame of its own.
-    pub(crate) inlined: bool,
-    /// It ended in a jump to the function inside of it, and has no frame any more: the address
-    /// behind the jump.
-    pub(crate) jumped: Option<u64>,
-}
-
-/// The functions of a trace, innermost first: their numbers are the indexes.
-pub(crate) fn numbered(kernel: &Kernel, frames: &[Frame]) -> Vec<Numbered> {
-    let mut all = Vec::with_capacity(frames.len());
-    for (physical, frame) in frames.iter().enumerate() {
-        let sources = kernel.target().source_frames(frame.lookup_pc());
-        if sources.is_empty() {
-            all.push(Numbered { physical, source: None, inlined: false, jumped: None });
-        }
-        let of_stack = sources.len();
-        for source in sources.iter().cloned() {
-            let inlined = source.inlined;
-            all.push(Numbered { physical, source: Some(source), inlined, jumped: None });
-        }
-        if of_stack == 0 {
-            continue;
-        }
-        let work = Work::default();
-        let entered = StackFrame::new(kernel.target(), frames, physical, &work).entered();
-        if let Some(behind) = entered.and_then(|entered| entered.jump()) {
-            let there = kernel.target().source_frames(behind.wrapping_sub(1));
-            for source in there.iter().cloned() {
-                let (inlined, jumped) = (source.inlined, Some(behind));
-                all.push(Numbered { physical, source: Some(source), inlined, jumped });
-            }
-        }
-    }
-    all
-}
-
 /// A frame of the task that commands look at.
 pub(crate) struct Selected {
     /// The frames on the stack.
     pub(crate) frames: Vec<Frame>,
-    /// Its number.
-    pub(crate) number: usize,
+    /// All functions of the trace, and which of them this is.
+    pub(crate) all: Vec<LogicalFrame>,
+    pub(crate) position: usize,
     /// Which it is.
-    pub(crate) at: Numbered,
+    pub(crate) at: LogicalFrame,
 }
 
 impl Selected {
     /// The frame on the stack.
     pub(crate) fn frame(&self) -> Option<&Frame> {
-        self.frames.get(self.at.physical)
+        self.frames.get(self.at.on_stack)
     }
 
     /// Its registers, as far as they are known: of a function that jumped, those that it had given
     /// back to its caller.
-    pub(crate) fn regs(&self) -> Regs {
+    pub(crate) fn regs(&self, abi: &Abi) -> Regs {
         let Some(behind) = self.at.jumped else {
             return self.frame().map(|frame| frame.regs).unwrap_or_default();
         };
         let mut regs = Regs::new();
-        if let Some(caller) = self.frames.get(self.at.physical + 1) {
-            for reg in PRESERVED {
-                regs.put(reg, caller.regs.get(reg));
+        if let Some(caller) = self.frames.get(self.at.on_stack + 1) {
+            for reg in abi.preserved {
+                regs.put(*reg, caller.regs.get(*reg));
             }
-            regs.put(Reg::Rsp, caller.sp.checked_sub(8));
+            regs.put(abi.stack_pointer, caller.sp.checked_add_signed(-abi.pushed));
         }
-        regs.set(Reg::Rip, behind);
+        regs.set(abi.program_counter, behind);
         regs
     }
 
     /// Where the address is that it returns to.
     pub(crate) fn slot(&self) -> Option<u64> {
-        let physical = self.at.physical + usize::from(self.at.jumped.is_some());
-        Some(self.frames.get(physical)?.slot)
+        let on_stack = self.at.on_stack + usize::from(self.at.jumped.is_some());
+        Some(self.frames.get(on_stack)?.slot)
     }
 
     /// Its arguments and variables.
@@ -99,35 +55,42 @@ impl Selected {
     }
 }
 
-/// Frame `number` of a task.
+/// A frame of a task: the one of that number; without one, where an exception interrupted the kernel, or
+/// the innermost.
 pub(crate) fn select(
     kernel: &Kernel,
     task: Task<'_>,
-    number: usize,
+    number: Option<FrameNumber>,
 ) -> Result<Selected, CommandError> {
-    let frames = task.trace()?.frames;
-    let mut all = numbered(kernel, &frames);
-    if number >= all.len() {
-        return Err(CommandError::failed(match all.len() {
-            0 => "this task has no frames".to_owned(),
-            count => format!("{number}: the frames are numbered from 0 to {}", count - 1),
-        }));
-    }
-    let at = all.swap_remove(number);
-    Ok(Selected { frames, number, at })
+    let trace = task.trace()?;
+    let frames = trace.all();
+    let all = logical_frames(kernel.target(), &frames);
+    // A task that was in user space has none but those by which it was stopped.
+    let known = if trace.frames.is_empty() { 0 } else { trace.number(0) };
+    let number = number.unwrap_or(FrameNumber { index: known, inline: 0 });
+    let found = all.iter().position(|at| at.number == number);
+    let position = found.ok_or_else(|| {
+        CommandError::failed(match (frames.len(), number.inline) {
+            (0, _) => "this task has no frames".to_owned(),
+            (count, inline) if inline == 0 || number.index >= count => {
+                format!("{number}: the frames are numbered from 0 to {}", count - 1)
+            }
+            _ => format!("{number}: no such function within frame {}: see bt", number.index),
+        })
+    })?;
+    let at = all[position].clone();
+    Ok(Selected { frames, all, position, at })
 }
 
 impl Session {
-    /// The frame that was selected with `frame`; without one the innermost.
+    /// The frame that was selected with `frame`; without one, where the task was interrupted, else the
+    /// innermost.
     ///
     /// # Errors
     /// The task has no such frame.
     pub(crate) fn selected_frame(&self, kernel: &Kernel) -> Result<Selected, CommandError> {
         let task = self.context(kernel)?;
-        let number = match self.frame {
-            Some((of, number)) if of == task.address => number,
-            _ => 0,
-        };
+        let number = self.frame.filter(|(of, _)| *of == task.address).map(|(_, number)| number);
         select(kernel, task, number)
     }
 }

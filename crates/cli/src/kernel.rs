@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use necropsy_linux::{Error, Kernel, task::Task};
 
-use crate::{CommandError, render::Faults, session::Session};
+use crate::{CommandError, session::Session};
 
 impl From<Error> for CommandError {
     fn from(error: Error) -> Self {
         match error {
-            Error::Fault(fault) => CommandError::Fault(fault),
-            Error::Missing { .. } => CommandError::Missing(error.to_string()),
+            Error::Fault(fault, _) => CommandError::Fault(fault),
+            Error::NoSuch { .. } => CommandError::Missing(error.to_string()),
+            // There is none, or it is wrong: nothing that other files would help with.
             _ => CommandError::Failed(error.to_string()),
         }
     }
@@ -43,21 +44,6 @@ impl Session {
                 Some(task) => Ok(task),
                 None => Ok(kernel.idle_task(0)?),
             },
-        }
-    }
-}
-
-impl Faults {
-    /// The value, or `None` with its error noted under `what`. What the kernel lacks is no fault
-    /// of the dump and is noted nowhere.
-    pub fn keep<T>(&mut self, what: &str, read: Result<T, Error>) -> Option<T> {
-        match read {
-            Ok(value) => Some(value),
-            Err(Error::Fault(fault)) => {
-                self.push(what, &fault);
-                None
-            }
-            Err(_) => None,
         }
     }
 }

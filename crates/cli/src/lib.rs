@@ -5,14 +5,16 @@
 //! [`parsed`] sorts its words, the command runs on the [`session`], and [`render`] prints.
 #![forbid(unsafe_code)]
 
+mod addresses;
 pub mod aliases;
 pub mod args;
+pub mod cache;
+pub mod command;
 pub mod commands;
 mod context;
 pub mod convert;
+mod cpus;
 pub mod crash_args;
-pub mod debug_files;
-mod debug_info;
 mod error;
 mod fields;
 mod frames;
@@ -20,18 +22,21 @@ mod kernel;
 mod kernel_names;
 pub mod language;
 mod locals;
-mod meaning;
+pub mod mdb;
 pub mod memory;
 pub mod names;
+mod near;
 pub mod numbers;
 mod oops;
-mod oops_lines;
 pub mod opening;
+mod pages;
 pub mod parsed;
 mod problems;
+mod progress;
 pub mod prompt;
 pub mod registry;
 pub mod render;
+pub mod rows;
 mod run;
 pub mod session;
 pub mod settings;
@@ -39,7 +44,9 @@ mod source;
 pub mod tasks;
 pub mod values;
 pub mod variables;
+mod waits;
 mod wall;
+mod words;
 
 pub use error::{CommandError, Outcome, Status};
 pub use run::run;

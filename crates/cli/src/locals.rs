@@ -3,43 +3,23 @@
 use std::fmt::Write;
 
 use necropsy_linux::Kernel;
-use necropsy_target::{
-    debug::{Known, StackFrame, Variable, Work},
+use necropsy_machine::{
+    debug::{Known, LogicalFrame, StackFrame, Variable, Work},
     format::{self, Style, render},
     scope::Scope,
     unwind::Frame,
     value::Value,
 };
-use serde::Serialize;
 
+use crate::rows::stacks::VariableRow;
 use crate::{
-    frames::Numbered,
     memory::Memory,
     render::Hex,
-    values::{self, Json, View},
+    values::{self, View},
 };
 
-/// A variable.
-#[derive(Debug, Serialize)]
-pub(crate) struct Row {
-    pub(crate) name: String,
-    r#type: String,
-    argument: bool,
-    /// `null` when it is lost.
-    pub(crate) value: Option<Json>,
-    /// Where it lies, if it does in memory.
-    address: Option<Hex>,
-    /// `located`, `entry`, `inferred` or `lost`.
-    known: &'static str,
-    /// How it was inferred, or why it is lost.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<String>,
-    #[serde(skip)]
-    text: String,
-}
-
-impl Row {
-    fn new(view: &View<'_>, variable: &Variable, style: &Style) -> Row {
+impl VariableRow {
+    fn new(view: &View<'_>, variable: &Variable, style: &Style) -> VariableRow {
         let (value, text) = match &variable.value {
             Ok(value) => {
                 let rendered = render(view, value, style);
@@ -52,7 +32,7 @@ impl Row {
             (_, Err(lost)) => Some(lost.to_string()),
             _ => None,
         };
-        Row {
+        VariableRow {
             name: variable.name.clone(),
             r#type: format::type_name(view.types(), variable.ty),
             argument: variable.argument,
@@ -77,10 +57,10 @@ impl Row {
 }
 
 /// The variables of a function of a trace.
-pub(crate) fn variables(kernel: &Kernel, frames: &[Frame], at: &Numbered) -> Vec<Variable> {
+pub(crate) fn variables(kernel: &Kernel, frames: &[Frame], at: &LogicalFrame) -> Vec<Variable> {
     let Some(source) = &at.source else { return Vec::new() };
     let work = Work::default();
-    let frame = StackFrame::new(kernel.target(), frames, at.physical, &work);
+    let frame = StackFrame::new(kernel.target(), frames, at.on_stack, &work);
     match at.jumped {
         None => frame.variables(kernel.types(), source),
         Some(_) => frame
@@ -90,8 +70,8 @@ pub(crate) fn variables(kernel: &Kernel, frames: &[Frame], at: &Numbered) -> Vec
 }
 
 /// Rows of variables, arguments first.
-pub(crate) fn rows(kernel: &Kernel, variables: &[Variable], style: &Style) -> Vec<Row> {
+pub(crate) fn rows(kernel: &Kernel, variables: &[Variable], style: &Style) -> Vec<VariableRow> {
     let view = View::new(kernel, Memory::of_kernel(kernel));
     let (arguments, others): (Vec<_>, Vec<_>) = variables.iter().partition(|v| v.argument);
-    arguments.into_iter().chain(others).map(|v| Row::new(&view, v, style)).collect()
+    arguments.into_iter().chain(others).map(|v| VariableRow::new(&view, v, style)).collect()
 }

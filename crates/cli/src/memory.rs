@@ -3,9 +3,16 @@
 use necropsy_dump::{Fault, Read, Reason, Space};
 use necropsy_linux::Kernel;
 
-use crate::{CommandError, parsed::Parsed, session::Session};
+use crate::{CommandError, command::Opt, parsed::Parsed, render::Size, session::Session};
 
-/// The lowest kernel virtual address on any machine we know; user addresses lie below.
+/// `-k`: which memory an address is of.
+pub(crate) const KERNEL: Opt = Opt::flag("-k", "a kernel virtual address");
+/// `-u`: which memory an address is of.
+pub(crate) const USER: Opt = Opt::flag("-u", "a user virtual address of the current task");
+/// `-p`: which memory an address is of.
+pub(crate) const PHYSICAL: Opt = Opt::flag("-p", "a physical address");
+
+/// The lowest kernel virtual address on most machines; user addresses lie below.
 const KERNEL_START: u64 = 0xff00_0000_0000_0000;
 
 /// The user half ends here even with five levels of page tables (56 bits).
@@ -21,12 +28,17 @@ pub struct Memory<'k> {
     root: u64,
 }
 
-/// Whether `address` can only be a kernel's.
-pub fn is_kernel_address(address: u64) -> bool {
-    address >= KERNEL_START
+/// Whether `address` is the kernel's, as far as its value tells.
+pub fn is_kernel_address(kernel: &Kernel, address: u64) -> bool {
+    address >= KERNEL_START || kernel.target().address_class(address).is_kernel()
 }
 
 impl<'k> Memory<'k> {
+    /// The instruction set of its code.
+    pub(crate) fn isa(&self) -> necropsy_disasm::Isa {
+        self.kernel.target().isa()
+    }
+
     /// Kernel virtual memory.
     pub fn of_kernel(kernel: &'k Kernel) -> Self {
         Memory { kernel, space: Space::Kernel, root: 0 }
@@ -52,10 +64,12 @@ impl<'k> Memory<'k> {
         parsed: &Parsed,
         address: u64,
     ) -> Result<Self, CommandError> {
-        match parsed.one_of(&["-k", "-u", "-p"])? {
-            Some("-p") => Ok(Memory { kernel, space: Space::Physical, root: 0 }),
-            Some("-u") => Self::of_user(session, kernel),
-            None if address < USER_END => Self::of_user(session, kernel),
+        match parsed.one_of(&[KERNEL, USER, PHYSICAL])? {
+            Some(PHYSICAL) => Ok(Memory { kernel, space: Space::Physical, root: 0 }),
+            Some(USER) => Self::of_user(session, kernel),
+            None if address < USER_END && !is_kernel_address(kernel, address) => {
+                Self::of_user(session, kernel)
+            }
             _ => Ok(Self::of_kernel(kernel)),
         }
     }
@@ -69,7 +83,10 @@ impl<'k> Memory<'k> {
         match self.space {
             Space::Kernel => target.read(address, buf),
             // The kernel's half hangs in every task's tables, and is no user's.
-            Space::User if is_kernel_address(address) => {
+            Space::User
+                if target.architecture().splits_addresses()
+                    && is_kernel_address(self.kernel, address) =>
+            {
                 Err(Fault { address, space: Space::User, reason: Reason::BadAddress })
             }
             Space::User => target.read_user(self.root, address, buf),
@@ -93,5 +110,35 @@ impl<'k> Memory<'k> {
                 }
             }
         }
+    }
+}
+
+/// How much memory a machine has, as crash says it: `511.5 MB`.
+///
+/// The last 64 MB of a gigabyte are firmware's and the kernel's own: crash counts them in.
+pub(crate) fn installed(bytes: u64) -> String {
+    const GIB: u64 = 1 << 30;
+    let next = bytes.div_ceil(GIB).saturating_mul(GIB);
+    let bytes = if next - bytes <= 64 << 20 { next } else { bytes };
+    // crash rounds to the nearest tenth.
+    let (unit, name) = match bytes {
+        GIB.. => (GIB, "GB"),
+        0x10_0000.. => (1 << 20, "MB"),
+        _ => return Size(bytes).to_string(),
+    };
+    let tenths = format!("{:.1}", bytes as f64 / unit as f64);
+    format!("{} {name}", tenths.strip_suffix(".0").unwrap_or(&tenths))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_as_crash_prints_it() {
+        assert_eq!(installed(536_338_432), "511.5 MB");
+        assert_eq!(installed((6 << 30) - (1 << 20)), "6 GB");
+        assert_eq!(installed((6 << 30) + (512 << 20)), "6.5 GB");
+        assert_eq!(installed(0), "0 bytes");
     }
 }

@@ -2,19 +2,20 @@
 
 use crate::{
     CommandError,
-    registry::{Arg, Command, Opt},
+    command::{Arg, Command, Opt},
+    render::Form,
 };
 
 /// What was typed after a command's name.
 #[derive(Debug)]
 pub struct Parsed {
     command: &'static Command,
-    options: Vec<(&'static str, Option<String>)>,
+    options: Vec<(Opt, Option<String>)>,
     /// Positional arguments. Text within single quotes keeps them, as in crash, where they mark
     /// a regular expression.
     pub args: Vec<String>,
-    /// `--json` was among the options.
-    pub json: bool,
+    /// `--json` or `--csv` was among the options.
+    pub form: Option<Form>,
     /// `--help` was among the options.
     pub help: bool,
 }
@@ -29,14 +30,15 @@ impl Parsed {
         words: impl IntoIterator<Item = String>,
     ) -> Result<Self, CommandError> {
         let mut parsed =
-            Parsed { command, options: Vec::new(), args: Vec::new(), json: false, help: false };
+            Parsed { command, options: Vec::new(), args: Vec::new(), form: None, help: false };
         let expression = command.args.contains(&Arg::Expression);
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
             if !command.options.iter().any(|opt| opt.flag == word) {
                 match word.as_str() {
-                    "--json" => {
-                        parsed.json = true;
+                    "--json" | "--csv" => {
+                        let form = if word == "--json" { Form::Json } else { Form::Csv };
+                        parsed.form = Some(form);
                         continue;
                     }
                     "--help" => {
@@ -69,7 +71,7 @@ impl Parsed {
                                 parsed.wrong(format_args!("option {} needs {name}", opt.flag))
                             })?),
                         };
-                        parsed.options.push((opt.flag, value));
+                        parsed.options.push((*opt, value));
                     }
                 }
                 // `-1`, `-(a+b)`: a number, unless the digits are an option's.
@@ -90,29 +92,25 @@ impl Parsed {
         Ok(parsed)
     }
 
-    /// Whether `flag` was given.
-    pub fn has(&self, flag: &str) -> bool {
-        self.options.iter().any(|(given, _)| *given == flag)
+    /// Whether `opt` was given.
+    pub fn has(&self, opt: Opt) -> bool {
+        self.options.iter().any(|(given, _)| given.flag == opt.flag)
     }
 
-    /// How often `flag` was given.
-    pub fn count(&self, flag: &str) -> usize {
-        self.options.iter().filter(|(given, _)| *given == flag).count()
+    /// The value of `opt`, the last one if there are several.
+    pub fn value(&self, opt: Opt) -> Option<&str> {
+        self.options.iter().rev().find(|(given, _)| given.flag == opt.flag)?.1.as_deref()
     }
 
-    /// The value of `flag`, the last one if there are several.
-    pub fn value(&self, flag: &str) -> Option<&str> {
-        self.options.iter().rev().find(|(given, _)| *given == flag)?.1.as_deref()
-    }
-
-    /// All values of `flag`, in order.
-    pub fn values<'a>(&'a self, flag: &'a str) -> impl Iterator<Item = &'a str> {
-        self.options.iter().filter(move |(given, _)| *given == flag).filter_map(|o| o.1.as_deref())
+    /// All values of `opt`, in order.
+    pub fn values(&self, opt: Opt) -> impl Iterator<Item = &str> {
+        let given = self.options.iter().filter(move |(given, _)| given.flag == opt.flag);
+        given.filter_map(|(_, value)| value.as_deref())
     }
 
     /// The options in the order they were typed.
-    pub fn options(&self) -> impl Iterator<Item = (&'static str, Option<&str>)> {
-        self.options.iter().map(|(flag, value)| (*flag, value.as_deref()))
+    pub fn options(&self) -> impl Iterator<Item = (Opt, Option<&str>)> {
+        self.options.iter().map(|(opt, value)| (*opt, value.as_deref()))
     }
 
     /// The argument at `index`.
@@ -137,11 +135,13 @@ impl Parsed {
     ///
     /// # Errors
     /// Two of them were.
-    pub fn one_of(&self, flags: &[&'static str]) -> Result<Option<&'static str>, CommandError> {
-        let mut given = flags.iter().copied().filter(|flag| self.has(flag));
+    pub fn one_of(&self, options: &[Opt]) -> Result<Option<Opt>, CommandError> {
+        let mut given = options.iter().copied().filter(|opt| self.has(*opt));
         let first = given.next();
         match (first, given.next()) {
-            (Some(a), Some(b)) => Err(self.wrong(format_args!("{a} and {b} exclude each other"))),
+            (Some(Opt { flag: a, .. }), Some(Opt { flag: b, .. })) => {
+                Err(self.wrong(format_args!("{a} and {b} exclude each other")))
+            }
             _ => Ok(first),
         }
     }
@@ -150,6 +150,11 @@ impl Parsed {
     pub fn wrong(&self, what: impl std::fmt::Display) -> CommandError {
         CommandError::Usage(format!("{what}; {}", self.command.usage()))
     }
+}
+
+/// Whether a word is a name or a number, and no expression.
+pub(crate) fn is_plain(word: &str) -> bool {
+    word.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
 /// The text within crash's single quotes, which mark a regular expression.
@@ -213,14 +218,15 @@ mod tests {
         summary: "",
         synopsis: "[options] [address [count]]",
         options: &[
-            Opt { flag: "-16", value: None, help: "" },
-            Opt { flag: "-F", value: None, help: "" },
-            Opt { flag: "-FF", value: None, help: "" },
-            Opt { flag: "-l", value: None, help: "" },
-            Opt { flag: "-s", value: Some("start"), help: "" },
-            Opt { flag: "-S", value: Some("=cpus"), help: "" },
-            Opt { flag: "--touched", value: Some("file"), help: "" },
+            Opt::flag("-16", ""),
+            Opt::flag("-F", ""),
+            Opt::flag("-FF", ""),
+            Opt::flag("-l", ""),
+            Opt::value("-s", "start", ""),
+            Opt::value("-S", "=cpus", ""),
+            Opt::value("--touched", "file", ""),
         ],
+        rows: &[],
         args: &[Arg::Number],
         description: "",
         examples: &[],
@@ -228,12 +234,17 @@ mod tests {
     };
     static EXPRESSION: Command = Command {
         names: &["x"],
-        options: &[Opt { flag: "-d", value: None, help: "" }],
+        options: &[Opt::flag("-d", "")],
         args: &[Arg::Expression],
         ..PLAIN
     };
     static LINE: Command =
         Command { names: &["each"], options: &[], args: &[Arg::CommandLine], ..PLAIN };
+
+    /// What was given is told by its flag.
+    fn opt(flag: &'static str) -> Opt {
+        Opt::flag(flag, "")
+    }
 
     fn parse(command: &'static Command, line: &str) -> Result<Parsed, CommandError> {
         Parsed::new(command, line.split_whitespace().map(str::to_owned))
@@ -242,31 +253,36 @@ mod tests {
     #[test]
     fn options_of_several_letters_and_combined_ones() {
         let parsed = parse(&PLAIN, "-16 -FFl -S=0,2 -sff10 --touched=x 5").unwrap();
-        assert!(parsed.has("-16") && parsed.has("-FF") && parsed.has("-l") && !parsed.has("-F"));
-        assert_eq!(parsed.value("-S"), Some("0,2"));
-        assert_eq!(parsed.value("-s"), Some("ff10"));
-        assert_eq!(parsed.value("--touched"), Some("x"));
+        assert!(
+            parsed.has(opt("-16"))
+                && parsed.has(opt("-FF"))
+                && parsed.has(opt("-l"))
+                && !parsed.has(opt("-F"))
+        );
+        assert_eq!(parsed.value(opt("-S")), Some("0,2"));
+        assert_eq!(parsed.value(opt("-s")), Some("ff10"));
+        assert_eq!(parsed.value(opt("--touched")), Some("x"));
         assert_eq!(parsed.args, ["5"]);
     }
 
     #[test]
     fn optional_values_need_an_equals_sign() {
         let parsed = parse(&PLAIN, "-S 0 -s -5").unwrap();
-        assert!(parsed.has("-S") && parsed.value("-S").is_none());
-        assert_eq!((parsed.value("-s"), parsed.arg(0)), (Some("-5"), Some("0")));
+        assert!(parsed.has(opt("-S")) && parsed.value(opt("-S")).is_none());
+        assert_eq!((parsed.value(opt("-s")), parsed.arg(0)), (Some("-5"), Some("0")));
     }
 
     #[test]
     fn options_may_follow_arguments() {
         let parsed = parse(&PLAIN, "ffff 4 -l").unwrap();
-        assert!(parsed.has("-l"));
+        assert!(parsed.has(opt("-l")));
         assert_eq!(parsed.args, ["ffff", "4"]);
     }
 
     #[test]
     fn negative_numbers_are_arguments_unless_an_option_has_the_digits() {
         assert_eq!(parse(&PLAIN, "-0x7f -7").unwrap().args, ["-0x7f", "-7"]);
-        assert!(parse(&PLAIN, "-16").unwrap().has("-16"));
+        assert!(parse(&PLAIN, "-16").unwrap().has(opt("-16")));
         assert_eq!(parse(&EXPRESSION, "-d a -b").unwrap().args, ["a", "-b"]);
     }
 

@@ -3,10 +3,10 @@
 //! Adding a command is one file in `commands/` with a `pub(crate) static COMMAND: Command`, and
 //! one line here.
 
-use crate::{commands, error::Outcome, parsed::Parsed, render::Output, session::Session};
+use crate::{command::Commands, commands};
 
 /// All commands, in the order of the manual.
-pub static COMMANDS: &[&Command] = &[
+pub static COMMANDS: Commands = Commands(&[
     &commands::sys::COMMAND,
     &commands::info::COMMAND,
     &commands::doctor::COMMAND,
@@ -19,6 +19,8 @@ pub static COMMANDS: &[&Command] = &[
     &commands::foreach::COMMAND,
     &commands::bt::COMMAND,
     &commands::frame::COMMAND,
+    &commands::frame::UP,
+    &commands::frame::DOWN,
     &commands::frame::LOCALS,
     &commands::explain::COMMAND,
     &commands::sym::COMMAND,
@@ -39,6 +41,21 @@ pub static COMMANDS: &[&Command] = &[
     &commands::help::COMMAND,
     &commands::history::COMMAND,
     &commands::irq::COMMAND,
+    &commands::locks::COMMAND,
+    &commands::hang::COMMAND,
+    &commands::stacks::COMMAND,
+    &commands::cpus::COMMAND,
+    &commands::trace::COMMAND,
+    &commands::oomkill::COMMAND,
+    &commands::gcore::COMMAND,
+    &commands::pagecache::COMMAND,
+    &commands::workqueue::COMMAND,
+    &commands::block::COMMAND,
+    &commands::rcu::COMMAND,
+    &commands::cgroups::COMMAND,
+    &commands::kmem::COMMAND,
+    &commands::check::COMMAND,
+    &commands::refs::COMMAND,
     &commands::mach::COMMAND,
     &commands::runq::COMMAND,
     &commands::timer::COMMAND,
@@ -47,124 +64,37 @@ pub static COMMANDS: &[&Command] = &[
     &commands::quit::COMMAND,
     &commands::repeat::COMMAND,
     &commands::report::COMMAND,
+    &commands::schema::COMMAND,
     &commands::search::COMMAND,
     &commands::set::COMMAND,
-];
-
-/// The command called `name`, by its first name or another.
-pub fn find(name: &str) -> Option<&'static Command> {
-    COMMANDS.iter().copied().find(|command| command.names.contains(&name))
-}
-
-/// What a command is. All of its documentation comes from here.
-pub struct Command {
-    /// The first is the name, the rest other names it answers to.
-    pub names: &'static [&'static str],
-    /// One line, no full stop.
-    pub summary: &'static str,
-    /// Forms of use, one a line, without the name: `[-b] (expression) | value`.
-    pub synopsis: &'static str,
-    /// Options beside `--json` and `--help`, which every command has.
-    pub options: &'static [Opt],
-    /// What the positional arguments are, for checks and completion; the last one repeats. None:
-    /// the command takes no arguments.
-    pub args: &'static [Arg],
-    /// Paragraphs for `help NAME`.
-    pub description: &'static str,
-    /// Examples, shown by `help NAME` and run by the tests.
-    pub examples: &'static [Example],
-    /// Does the work.
-    pub run: fn(&mut Session, &Parsed, &mut Output) -> Outcome,
-}
-
-impl Command {
-    /// The name of the command.
-    pub fn name(&self) -> &'static str {
-        self.names.first().copied().unwrap_or("")
-    }
-
-    /// One line: `usage: eval [-b] (expression) | value`, several forms joined by `or`.
-    pub fn usage(&self) -> String {
-        let forms = self.synopsis.lines().map(|form| format!("{} {form}", self.name()));
-        let forms: Vec<_> = forms.map(|form| form.trim_end().to_owned()).collect();
-        format!("usage: {}", forms.join("  or  "))
-    }
-}
-
-impl std::fmt::Debug for Command {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Command").field(&self.name()).finish()
-    }
-}
-
-/// An option of a command.
-#[derive(Debug)]
-pub struct Opt {
-    /// As typed: `-s`, `-16`, `-FF`, `--touched`. Flags with one dash combine (`-lr`), the longest
-    /// that fits first.
-    pub flag: &'static str,
-    /// Name of its value: the rest of the word, or the next word. A name which begins with `=`
-    /// (`=cpus`) marks an optional value, given as `-S=0,2`.
-    pub value: Option<&'static str>,
-    /// One line.
-    pub help: &'static str,
-}
-
-impl Opt {
-    /// With its value, as help shows it: `-c cpus`, `-S[=cpus]`.
-    pub fn display(&self) -> String {
-        match self.value {
-            None => self.flag.to_owned(),
-            Some(optional) if optional.starts_with('=') => format!("{}[{optional}]", self.flag),
-            Some(value) => format!("{} {value}", self.flag),
-        }
-    }
-}
-
-/// What kind of thing a positional argument is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Arg {
-    /// A number, an address or `(expression)`.
-    Number,
-    /// A kernel symbol, or an address.
-    Symbol,
-    /// A type's name, with members behind it: `task_struct.mm.pgd`.
-    Type,
-    /// The name of a command.
-    Command,
-    /// A task: pid, `task_struct` address or command name.
-    Task,
-    /// A file of this machine.
-    File,
-    /// The rest of the line is one C expression, in which words such as `-1` are no options.
-    Expression,
-    /// The rest of the line belongs to another command, options included.
-    CommandLine,
-    /// Anything else, under this name.
-    Text(&'static str),
-}
-
-/// A line to try.
-#[derive(Debug)]
-pub struct Example {
-    /// What it shows; ends in a full stop.
-    pub about: &'static str,
-    /// What to type.
-    pub line: &'static str,
-    /// What comes back; empty where it depends on the dump.
-    pub output: &'static str,
-}
+    &commands::files::COMMAND,
+    &commands::vm::COMMAND,
+    &commands::mount::COMMAND,
+    &commands::ipcs::COMMAND,
+    &commands::sig::COMMAND,
+    &commands::net::COMMAND,
+    &commands::dev::COMMAND,
+    &commands::swap::COMMAND,
+    &commands::waitq::COMMAND,
+    &commands::fuser::COMMAND,
+    &commands::bpf::COMMAND,
+    &commands::sbitmapq::COMMAND,
+    &commands::rustfilt::COMMAND,
+]);
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
+    use necropsy_rows::RowType;
+
     use super::*;
+    use crate::command::{Command, Opt};
 
     #[test]
     fn names_are_unique_and_entries_complete() {
         let mut seen = HashSet::new();
-        for command in COMMANDS {
+        for command in COMMANDS.iter() {
             assert!(!command.names.is_empty() && !command.summary.is_empty(), "{command:?}");
             assert!(!command.summary.ends_with('.'), "{command:?}: a summary is no sentence");
             for name in command.names {
@@ -172,14 +102,35 @@ mod tests {
             }
             for option in command.options {
                 assert!(option.flag.starts_with('-') && !option.help.is_empty(), "{option:?}");
-                assert!(!matches!(option.flag, "--json" | "--help"), "{command:?}: is built in");
+                assert!(
+                    !matches!(option.flag, "--json" | "--csv" | "--help"),
+                    "{command:?}: is built in"
+                );
             }
+        }
+    }
+
+    /// Rows, and the rows in them, say of each field what it is.
+    #[test]
+    fn rows_are_documented() {
+        fn look(command: &Command, row: &RowType, depth: usize) {
+            assert!(!row.doc.trim().is_empty(), "{command:?}: what is {}?", row.name);
+            for (field, _) in row.fields() {
+                let name = (row.name, field.name);
+                assert!(!field.doc.trim().is_empty(), "{command:?}: what is {name:?}?");
+                if let Some(inner) = field.kind.row().filter(|_| depth < 6) {
+                    look(command, inner, depth + 1);
+                }
+            }
+        }
+        for command in COMMANDS.iter() {
+            command.rows.iter().for_each(|row| look(command, row, 0));
         }
     }
 
     #[test]
     fn every_option_with_an_effect_is_in_the_synopsis() {
-        for command in COMMANDS {
+        for command in COMMANDS.iter() {
             // What is only accepted for old scripts' sake need not be advertised.
             let shown = |option: &&Opt| !option.help.starts_with("accepted");
             for option in command.options.iter().filter(shown) {

@@ -9,20 +9,15 @@ use std::{
 };
 
 use necropsy_linux::Kernel;
-use necropsy_target::{
-    expr::evaluate,
-    value::{Value, ValueError},
-};
+use necropsy_loader::DebugFiles;
+use necropsy_machine::{debug::FrameNumber, value::Value};
 
 use crate::{
     CommandError, Status,
     aliases::{Aliases, Origin},
-    debug_files::DebugFiles,
-    memory::Memory,
+    command::Commands,
     names::{Names, NoNames, TypeKind},
-    numbers,
     settings::Settings,
-    values::View,
 };
 
 /// One analysis: everything that commands share.
@@ -31,12 +26,14 @@ pub struct Session {
     pub settings: Settings,
     /// What `alias` changes.
     pub aliases: Aliases,
+    /// What can be run: whoever runs a line says so.
+    pub(crate) commands: Commands,
     /// The kernel of the open dump.
     pub kernel: Option<Arc<Kernel>>,
     /// The `task_struct` that commands look at, once one was set.
     pub task: Option<u64>,
     /// The frame that was selected: of this task, this number.
-    pub frame: Option<(u64, usize)>,
+    pub frame: Option<(u64, FrameNumber)>,
     /// The kernel's symbols and types by name.
     pub names: Arc<dyn Names>,
     /// Ctrl-C was pressed: the command in progress is to stop soon. Long walks look at it.
@@ -66,6 +63,7 @@ impl Session {
         Session {
             settings: Settings::default(),
             aliases: Aliases::default(),
+            commands: Commands::default(),
             kernel: None,
             task: None,
             frame: None,
@@ -110,35 +108,6 @@ impl Session {
         }
     }
 
-    /// An address argument: hexadecimal, a symbol (with an offset), or `(expression)`.
-    ///
-    /// In crash's own expressions a symbol is its address: `(init_task+8)` is eight bytes behind
-    /// it. What they cannot say may be C: `(init_task.stack)`.
-    ///
-    /// # Errors
-    /// It is none of them.
-    pub fn address(&self, text: &str) -> Result<u64, CommandError> {
-        if let Some(address) = numbers::parse_hex(text) {
-            return Ok(address);
-        }
-        let simple = numbers::evaluate(text, &|name| self.names.symbol(name));
-        match (&simple, &self.kernel) {
-            (Err(_), Some(kernel)) if self.frame.is_some() || !is_one_word(text) => {
-                c_address(self, kernel, text)
-            }
-            _ => simple,
-        }
-    }
-
-    /// A number that is decimal when all its digits are: a count, an index, a size; or
-    /// `(expression)`.
-    ///
-    /// # Errors
-    /// It is none of them.
-    pub fn number(&self, text: &str) -> Result<u64, CommandError> {
-        numbers::evaluate(text, &|name| self.names.symbol(name))
-    }
-
     /// Notes how a line went. The first failure decides the exit code.
     pub(crate) fn note(&mut self, status: Status) {
         self.status = self.status.then(status);
@@ -147,27 +116,6 @@ impl Session {
     /// The exit code so far.
     pub fn status(&self) -> Status {
         self.status
-    }
-}
-
-fn is_one_word(text: &str) -> bool {
-    text.chars().all(|c| c.is_alphanumeric() || c == '_')
-}
-
-/// The value of a C expression as an address: of what is no number, where it lies.
-fn c_address(session: &Session, kernel: &Kernel, text: &str) -> Result<u64, CommandError> {
-    let kernel = &View::new(kernel, Memory::of_kernel(kernel)).in_frame(session)?;
-    let failed = |error: &dyn std::fmt::Display| CommandError::failed(format!("{text}: {error}"));
-    let value = evaluate(kernel, text).map_err(|error| match error.fault() {
-        Some(fault) => CommandError::Fault(fault),
-        None => failed(&error),
-    })?;
-    let number = value.decay(kernel).and_then(|value| value.to_u64(kernel));
-    match (number, value.address()) {
-        (Ok(number), _) => Ok(number),
-        (Err(ValueError::Type(_)), Some(address)) => Ok(address),
-        (Err(ValueError::Fault(fault)), _) => Err(CommandError::Fault(fault)),
-        (Err(error), None) => Err(failed(&error)),
     }
 }
 

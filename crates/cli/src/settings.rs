@@ -52,8 +52,6 @@ pub struct Settings {
     pub silent: bool,
     /// Excluded and unsaved pages read as zeros.
     pub zero_excluded: bool,
-    /// CPUs that were offline are left out of per-CPU output.
-    pub hide_offline: bool,
     /// Where errors go.
     pub error: ErrorTarget,
 }
@@ -69,7 +67,6 @@ impl Default for Settings {
             edit: EditMode::Vi,
             silent: false,
             zero_excluded: false,
-            hide_offline: false,
             error: ErrorTarget::Stderr,
         }
     }

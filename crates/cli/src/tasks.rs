@@ -2,10 +2,11 @@
 
 use std::{collections::HashSet, fmt};
 
+use necropsy_diagnose::facts::Subject;
 use necropsy_linux::{Kernel, task::Task};
 use regex::Regex;
-use serde::Serialize;
 
+pub use crate::rows::tasks::Header;
 use crate::{
     CommandError, parsed,
     render::{Faults, Hex},
@@ -31,6 +32,13 @@ pub fn select<'k>(kernel: &'k Kernel, words: &[String]) -> Result<Vec<Task<'k>>,
         HashSet::new()
     };
     for word in words {
+        // Where the kernel maps all memory from 0 on, tasks have addresses as small as numbers.
+        let small = crate::numbers::parse_hex(word).filter(|at| *at <= u64::from(u32::MAX));
+        let is_task = |at: u64| known.contains(&at) || kernel.is_task(at);
+        if let Some(address) = small.filter(|at| word.starts_with("0x") && is_task(*at)) {
+            chosen.push(kernel.task_at(address));
+            continue;
+        }
         // Decimal where it can be, as crash; then hexadecimal.
         let decimal = word.parse::<u64>().ok();
         let hexadecimal = crate::numbers::parse_hex(word).filter(|n| *n <= u64::from(u32::MAX));
@@ -46,6 +54,10 @@ pub fn select<'k>(kernel: &'k Kernel, words: &[String]) -> Result<Vec<Task<'k>>,
                 chosen.push(task);
                 continue;
             }
+        }
+        if let Some(address) = small.filter(|at| is_task(*at)) {
+            chosen.push(kernel.task_at(address));
+            continue;
         }
         if let Some(address) = crate::numbers::parse_hex(word).filter(|a| *a > u64::from(u32::MAX))
         {
@@ -89,28 +101,22 @@ pub fn select_or_context<'k>(
     if words.is_empty() { Ok(vec![session.context(kernel)?]) } else { select(kernel, words) }
 }
 
-/// `PID: 1  TASK: ffff…  CPU: 0  COMMAND: "init"`.
-#[derive(Debug, Clone, Serialize)]
-pub struct Header {
-    /// Thread id.
-    pub pid: Option<u64>,
-    /// Its `task_struct`.
-    pub task: Hex,
-    /// The CPU it runs or last ran on.
-    pub cpu: Option<u32>,
-    /// Command name.
-    pub comm: Option<String>,
-}
-
 impl Header {
     /// Of a task; what cannot be read goes into `faults`.
     pub fn new(task: Task<'_>, faults: &mut Faults) -> Self {
         Header {
-            pid: faults.keep("task_struct.pid", task.pid()),
+            pid: faults.keep(task.pid()),
             task: Hex(task.address),
-            cpu: faults.keep("task_struct.cpu", task.cpu()),
-            comm: faults.keep("task_struct.comm", task.comm()),
+            cpu: faults.keep(task.cpu()),
+            comm: faults.keep(task.comm()),
         }
+    }
+}
+
+impl From<&Subject> for Header {
+    fn from(subject: &Subject) -> Self {
+        let Subject { pid, task, cpu, comm } = subject.clone();
+        Header { pid, task: Hex(task), cpu, comm }
     }
 }
 
@@ -130,5 +136,9 @@ impl fmt::Display for Header {
 
 /// The addresses of tasks as words of a command line.
 pub fn as_words<'k>(tasks: impl IntoIterator<Item = Task<'k>>) -> Vec<String> {
-    tasks.into_iter().map(|t| format!("{:x}", t.address)).collect()
+    let word = |address: u64| match u32::try_from(address) {
+        Ok(small) => format!("{small:#x}"),
+        Err(_) => format!("{address:x}"),
+    };
+    tasks.into_iter().map(|task| word(task.address)).collect()
 }

@@ -5,15 +5,22 @@ use std::borrow::Cow;
 use necropsy_debuginfo::Types;
 use necropsy_dump::Read;
 use necropsy_linux::Kernel;
-use necropsy_target::{
-    Reg, Regs,
+use necropsy_machine::{
+    Regs,
     debug::Variable,
     format::{Rendered, Style, render},
     scope::{Scope, SymbolValue},
     value::{Value, ValueError},
 };
 
-use crate::{CommandError, memory::Memory, parsed::Parsed, session::Session, settings::Radix};
+use crate::{
+    CommandError, command::Opt, memory::Memory, parsed::Parsed, session::Session, settings::Radix,
+};
+
+/// `-x`, which many commands have.
+pub(crate) const HEXADECIMAL: Opt = Opt::flag("-x", "numbers in hexadecimal");
+/// `-d`, which many commands have.
+pub(crate) const DECIMAL: Opt = Opt::flag("-d", "numbers in decimal");
 
 /// A value as JSON.
 pub type Json = serde_json::Value;
@@ -23,9 +30,9 @@ pub type Json = serde_json::Value;
 /// # Errors
 /// Both were given.
 pub fn style(session: &Session, parsed: &Parsed) -> Result<Style, CommandError> {
-    use necropsy_target::format::Radix as Base;
-    let radix = match parsed.one_of(&["-x", "-d"])? {
-        Some("-x") => Base::Hexadecimal,
+    use necropsy_machine::format::Radix as Base;
+    let radix = match parsed.one_of(&[HEXADECIMAL, DECIMAL])? {
+        Some(HEXADECIMAL) => Base::Hexadecimal,
         Some(_) => Base::Decimal,
         None if session.settings.radix == Radix::Hexadecimal => Base::Hexadecimal,
         None => Base::Decimal,
@@ -68,11 +75,13 @@ impl<'a> View<'a> {
     /// # Errors
     /// That frame is no more to be found.
     pub(crate) fn in_frame(self, session: &Session) -> Result<Self, CommandError> {
-        if session.frame.is_none() {
+        // A frame of another task than the one that was set is selected no more.
+        let context = session.context(self.kernel).ok().map(|task| task.address);
+        if session.frame.is_none_or(|(of, _)| Some(of) != context) {
             return Ok(self);
         }
         let selected = session.selected_frame(self.kernel)?;
-        let regs = selected.regs();
+        let regs = selected.regs(self.kernel.target().abi());
         let variables = selected.variables(self.kernel);
         Ok(View { frame: Some(Selection { regs, variables }), ..self })
     }
@@ -115,7 +124,7 @@ impl Scope for View<'_> {
 
     fn register(&self, name: &str) -> Option<u64> {
         match &self.frame {
-            Some(frame) => frame.regs.get(Reg::by_name(name)?),
+            Some(frame) => frame.regs.get(self.kernel.target().register(name)?),
             None => self.kernel.register(name),
         }
     }
@@ -129,6 +138,10 @@ impl Scope for View<'_> {
 
     fn per_cpu_offset(&self, cpu: u32) -> Option<u64> {
         self.kernel.per_cpu_offset(cpu)
+    }
+
+    fn is_little_endian(&self) -> bool {
+        self.kernel.is_little_endian()
     }
 
     fn history(&self, number: Option<u32>) -> Option<Value> {

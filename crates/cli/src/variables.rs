@@ -28,6 +28,7 @@ pub const NO_EFFECT: &[&str] = &[
     "scope",
     "unwind",
     "redzone",
+    "offline",
 ];
 
 /// The variable called `name`.
@@ -94,18 +95,6 @@ pub static VARIABLES: &[Variable] = &[
         name: "zero_excluded",
         show: |s| on_off(s.zero_excluded),
         change: |s, value| switch(value).map(|on| s.zero_excluded = on),
-    },
-    Variable {
-        name: "offline",
-        show: |s| if s.hide_offline { "hide".into() } else { "show".into() },
-        change: |s, value| {
-            s.hide_offline = match value {
-                "hide" => true,
-                "show" => false,
-                _ => return Err("show or hide"),
-            };
-            Ok(())
-        },
     },
     Variable {
         name: "error",

@@ -4,6 +4,7 @@
 //! are not those of the file are left out: the kernel patched them (alternatives, static calls and
 //! keys, ftrace, addresses moved by KASLR).
 
+use necropsy_synth::Needs;
 use std::{
     collections::{BTreeMap, HashMap},
     io::{BufRead, BufReader},
@@ -18,7 +19,6 @@ const FUNCTIONS: usize = 200;
 /// Most share of instructions that may differ: one in a thousand.
 const TOLERATED: usize = 1000;
 
-#[test]
 fn two_hundred_functions_are_as_objdump_prints_them() {
     let Some(lab) = std::env::var_os("NECROPSY_LAB").map(PathBuf::from) else {
         eprintln!("SKIPPED: NECROPSY_LAB is not set");
@@ -129,4 +129,8 @@ fn objdump(vmlinux: &Path, wanted: &BTreeMap<u64, Line>) -> HashMap<u64, Line> {
     }
     child.wait().expect("objdump ends");
     found
+}
+
+necropsy_synth::data_tests! {
+    two_hundred_functions_are_as_objdump_prints_them: [Needs::Lab("out")],
 }

@@ -8,8 +8,12 @@
 //! Where there is debug information of a dump (`tests/debug/DUMP`), the lines of
 //! `tests/commands-debug` run with it: what they printed is in `tests/golden/DUMP+debug`.
 //!
+//! The lines of each case run once more for their rows, which are held against the JSON schemas.
+//!
 //! `NECROPSY_ACCEPT=1 cargo test -p necropsy --test golden` accepts what is printed now; read the
 //! difference before committing it.
+
+mod schema;
 
 use std::{
     env,
@@ -27,7 +31,7 @@ use necropsy::{
 };
 
 /// Commands whose output is not the dump's doing.
-const NO_DUMP_NEEDED: &[&str] = &["alias", "ascii", "eval", "h", "help", "q", "repeat"];
+const NO_DUMP_NEEDED: &[&str] = &["alias", "ascii", "eval", "h", "help", "q", "repeat", "schema"];
 
 fn main() {
     // Outputs hold local times and the names of dumps: the same on every machine.
@@ -66,7 +70,8 @@ fn main() {
                 };
                 trials.push(Trial::test(format!("{folder}::{command}"), move || {
                     let mut session = request.session().map_err(|error| error.to_string())?;
-                    compare(&golden, &print(&mut session, &lines))
+                    compare(&golden, &print(&mut session, &lines))?;
+                    schema::hold(&mut session, &lines)
                 }));
             }
         }
@@ -76,15 +81,20 @@ fn main() {
             let golden = root.join("golden").join(stem(&dump)).join(format!("{command}.txt"));
             let name = format!("{}::{command}", stem(&dump));
             let (dump, kernel) = (dump.clone(), kernel.clone());
-            trials.push(Trial::test(name, move || {
+            let session = move || -> Result<Session, Failed> {
                 let opened = kernel.get_or_init(|| {
                     Request { files: vec![dump], no_debuginfo: true, ..Request::default() }
                         .open()
                         .map_err(|error| error.to_string())
                 });
-                let kernel = opened.as_ref().map_err(Failed::from)?;
-                compare(&golden, &print(&mut Session::on(kernel.clone()), &lines))
+                Ok(Session::on(opened.as_ref().map_err(Failed::from)?.clone()))
+            };
+            let (again, same) = (session.clone(), lines.clone());
+            trials.push(Trial::test(format!("{name}::rows"), move || {
+                schema::hold(&mut again()?, &same)
             }));
+            trials
+                .push(Trial::test(name, move || compare(&golden, &print(&mut session()?, &lines))));
         }
     }
     libtest_mimic::run(&arguments, trials).exit();

@@ -8,6 +8,7 @@
 
 mod common;
 
+use necropsy_synth::Needs;
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use common::{address, drgn, dumps, lab, name, open, rows};
@@ -53,7 +54,6 @@ fn console_trace(console: &str) -> Vec<String> {
     trace
 }
 
-#[test]
 fn the_panicking_task_is_where_the_console_saw_it() {
     let Some(lab) = lab() else { return };
     for dump in dumps(&lab) {
@@ -73,7 +73,6 @@ fn the_panicking_task_is_where_the_console_saw_it() {
     }
 }
 
-#[test]
 fn every_form_of_a_dump_answers_alike() {
     let Some(lab) = lab() else { return };
     let folder = lab.join("out/k612-null");
@@ -165,7 +164,6 @@ fn same_function(ours: &str, theirs: &str) -> bool {
         || theirs.starts_with("0xffffffffc")
 }
 
-#[test]
 fn tasks_and_stacks_are_those_of_drgn() {
     let Some(lab) = lab() else { return };
     let (mut same, mut all, mut differences) = (0, 0, Vec::new());
@@ -192,7 +190,7 @@ fn tasks_and_stacks_are_those_of_drgn() {
         let idle = listed.iter().filter(|row| row["pid"] == 0).count();
         assert_eq!(ours.len(), theirs.len() + idle, "{}: tasks", name(&dump));
 
-        let traces = rows(&mut session, "foreach bt");
+        let traces = rows(&mut session, "foreach bt --from-exception");
         for row in &traces {
             let Some(theirs) = theirs.get(&address(&row["task"])) else { continue };
             // The kernel has freed the stack of a zombie: drgn reads what lies there now.
@@ -244,7 +242,6 @@ fn told(row: &Value) -> Vec<String> {
 
 /// What the talks find by hand, `explain` tells: down to the damaged id and the mapping it came
 /// from, to NULL, to the letters that were written over free memory.
-#[test]
 fn explain_tells_what_each_scenario_did() {
     let Some(lab) = lab() else { return };
     for dump in dumps(&lab) {
@@ -280,11 +277,53 @@ fn explain_tells_what_each_scenario_did() {
             }
             "bug" => {
                 assert_eq!(kind, "bug", "{scenario}");
-                assert!(tells("strcmp() = 0x0") && tells("\"bug\""), "{scenario}: {told:#?}");
+                assert!(tells("strcmp() = 0x0"), "{scenario}: {told:#?}");
+                // 5.10 keeps no BTF of modules: what the argument is, is not told there.
+                let named = tells("\"bug\"") || scenario.starts_with("k510");
+                assert!(named, "{scenario}: {told:#?}");
             }
             "softlockup" => assert_eq!(kind, "interrupt", "{scenario}"),
-            "deadlock" => assert_eq!(kind, "panic", "{scenario}"),
+            // Not the watchdog that panics is explained, but a task that hangs: nothing failed in it.
+            "deadlock" => assert_eq!(kind, "none", "{scenario}"),
             _ => {}
         }
     }
+}
+
+/// The two tasks that take two mutexes in opposite orders, and no others anywhere.
+fn locks_shows_the_deadlock_and_no_other() {
+    let Some(lab) = lab() else { return };
+    for dump in dumps(&lab) {
+        let scenario = name(&dump);
+        let rows = rows(&mut open(std::slice::from_ref(&dump)), "locks");
+        let cycles: Vec<&Value> = rows.iter().filter(|row| row["cycle"].is_array()).collect();
+        if !scenario.ends_with("-deadlock") {
+            assert!(cycles.is_empty(), "{scenario}: {cycles:#?}");
+            continue;
+        }
+        let [cycle] = cycles.as_slice() else { panic!("{scenario}: {cycles:#?}") };
+        assert_eq!(cycle["certainty"], "known", "{scenario}");
+        let steps = cycle["cycle"].as_array().expect("rows");
+        assert_eq!(steps.len(), 2, "{scenario}: {steps:#?}");
+        for (step, other) in [(&steps[0], &steps[1]), (&steps[1], &steps[0])] {
+            let lock = match step["comm"].as_str() {
+                Some("crashme_ab") => "crashme_lock_b",
+                Some("crashme_ba") => "crashme_lock_a",
+                comm => panic!("{scenario}: {comm:?}"),
+            };
+            assert!(step["name"].as_str().is_some_and(|name| name.starts_with(lock)), "{step:#}");
+            assert_eq!((&step["type"], &step["held_by"]), (&"mutex".into(), &other["pid"]));
+            let row = rows.iter().find(|row| row["lock"] == step["waits_for"]).expect("a row");
+            assert_eq!(row["holder"]["pid"], other["pid"], "{scenario}");
+            assert_eq!(row["waiters"][0]["pid"], step["pid"], "{scenario}");
+        }
+    }
+}
+
+necropsy_synth::data_tests! {
+    locks_shows_the_deadlock_and_no_other: [Needs::Lab("out")],
+    the_panicking_task_is_where_the_console_saw_it: [Needs::Lab("out")],
+    every_form_of_a_dump_answers_alike: [Needs::Lab("out")],
+    explain_tells_what_each_scenario_did: [Needs::Lab("out")],
+    tasks_and_stacks_are_those_of_drgn: [Needs::Lab("out"), Needs::Variable("NECROPSY_DRGN")],
 }

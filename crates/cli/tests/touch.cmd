@@ -130,3 +130,41 @@ rd -8 saved_command_line 8
 rd -a linux_banner
 pte 8000000001e08063
 report
+foreach files -c
+foreach vm
+mount
+ipcs
+ipcs -M
+ipcs -w
+foreach sig
+net
+net -a
+foreach net -s
+swap
+dev
+fuser /
+waitq kauditd_wait
+locks
+hang
+stacks
+cpus
+kmem -s
+kmem -v
+kmem -o
+kmem init_task
+check slab
+trace
+trace -l
+workqueue
+workqueue -p
+rcu
+cgroups
+block
+block -d
+pagecache /bin/busybox
+kmem -i
+kmem -V
+kmem -z
+kmem -n
+kmem -h
+kmem -g

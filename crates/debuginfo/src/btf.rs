@@ -7,6 +7,10 @@
 //! What is damaged costs as little as possible: a reference to a type that does not exist becomes
 //! `void`, a record that cannot be read ends the walk, and [`BtfBase::damage`] says so.
 
+mod holes;
+
+use std::ops::Range;
+
 use crate::types::{
     Composite, CompositeKind, Enumerator, Kind, Member, Name, Param, Qualifier, Type, TypeId, Types,
 };
@@ -47,6 +51,20 @@ pub enum BtfError {
         /// Number of the type.
         id: u32,
     },
+    /// A part of the blob is missing, and where the records go on behind it cannot be told.
+    #[error("BTF types from {id} on are lost: a part of them is missing")]
+    Hole {
+        /// Number of the first lost type.
+        id: u32,
+    },
+    /// Types that lie in a missing part of the blob.
+    #[error("{count} BTF types from {id} on are lost: they lie in a missing part")]
+    Lost {
+        /// How many.
+        count: u32,
+        /// Number of the first lost type.
+        id: u32,
+    },
     /// References to types that do not exist; they read as `void`.
     #[error("{count} references to BTF types that do not exist, the first in type {id}")]
     Reference {
@@ -70,6 +88,8 @@ pub struct BtfBase {
     first_string: u32,
     /// Enums say whether they are signed (pahole 1.24).
     signed_enums: bool,
+    /// Offsets of names that are missing.
+    lost_names: Vec<Range<u32>>,
     damage: Option<BtfError>,
 }
 
@@ -105,6 +125,9 @@ impl BtfBase {
 
     fn string(&self, offset: u32) -> Option<Name> {
         let own = offset.checked_sub(self.first_string)?;
+        if self.lost_names.iter().any(|lost| lost.contains(&own)) {
+            return None;
+        }
         (own < self.string_length).then(|| Name(self.string_base + own))
     }
 }
@@ -187,6 +210,9 @@ struct Sections<'a> {
     types: &'a [u8],
     strings: &'a [u8],
     big_endian: bool,
+    /// Where both begin in the blob.
+    types_at: usize,
+    strings_at: usize,
 }
 
 impl<'a> Sections<'a> {
@@ -201,7 +227,8 @@ impl<'a> Sections<'a> {
         if header[2] != 1 {
             return Err(BtfError::Version(header[2]));
         }
-        let mut sections = Sections { types: header, strings: &[], big_endian };
+        let mut sections =
+            Sections { types: header, strings: &[], big_endian, types_at: 0, strings_at: 0 };
         let field = |index: usize| u64::from(sections.word(4 + index * 4).unwrap_or(0));
         let section = |what, offset: u64, length: u64| {
             let start = field(0) + offset;
@@ -210,6 +237,9 @@ impl<'a> Sections<'a> {
         };
         let types = section("type section", field(1), field(2))?;
         let strings = section("string section", field(3), field(4))?;
+        // Both fit, so these do too.
+        (sections.types_at, sections.strings_at) =
+            ((field(0) + field(1)) as usize, (field(0) + field(3)) as usize);
         sections.types = types;
         sections.strings = strings;
         Ok(sections)
@@ -239,7 +269,29 @@ impl<'a> Sections<'a> {
 /// When the header is damaged or a section is not wholly there. Damage further in is reported by
 /// [`BtfBase::damage`].
 pub fn load_btf(types: &Types, data: &[u8], base: Option<&BtfBase>) -> Result<BtfBase, BtfError> {
+    load_btf_with_holes(types, data, base, &[])
+}
+
+/// As [`load_btf`], of a blob of which some parts are missing: `holes`, in bytes, ascending and
+/// without overlap, which read as zeros. What lies in them is lost, and the rest is not.
+///
+/// # Errors
+/// As [`load_btf`]: the header must be there.
+pub fn load_btf_with_holes(
+    types: &Types,
+    data: &[u8],
+    base: Option<&BtfBase>,
+    holes: &[Range<usize>],
+) -> Result<BtfBase, BtfError> {
     let sections = Sections::parse(data)?;
+    let within = |start: usize, length: usize| -> Vec<Range<usize>> {
+        let parts = holes.iter().map(|hole| {
+            hole.start.saturating_sub(start).min(length)..hole.end.saturating_sub(start).min(length)
+        });
+        parts.filter(|part| !part.is_empty()).collect()
+    };
+    let type_holes = within(sections.types_at, sections.types.len());
+    let name_holes = within(sections.strings_at, sections.strings.len());
     let string_base = types.add_strings(sections.strings).ok_or(BtfError::Strings)?;
     let mut loaded = BtfBase {
         first_id: base.map_or(1, BtfBase::next_id),
@@ -248,9 +300,10 @@ pub fn load_btf(types: &Types, data: &[u8], base: Option<&BtfBase>) -> Result<Bt
         string_length: sections.strings.len() as u32,
         first_string: base.map_or(0, |b| b.first_string.saturating_add(b.string_length)),
         signed_enums: base.is_some_and(|b| b.signed_enums),
+        lost_names: holes::lost_names(sections.strings, &name_holes),
         damage: None,
     };
-    let walk = Walk::new(&sections, &mut loaded);
+    let walk = Walk::new(&sections, &mut loaded, &type_holes);
     let mut names = Vec::with_capacity(walk.records.len() * 2);
     let builder = Builder { sections: &sections, walk: &walk, base, loaded: &loaded, types };
     let (mut bad, mut first_bad) = (0u32, 0u32);
@@ -295,7 +348,7 @@ struct Walk {
 
 impl Walk {
     /// Fills `loaded.ids` with one plus the position among the types of the graph, or void.
-    fn new(sections: &Sections<'_>, loaded: &mut BtfBase) -> Walk {
+    fn new(sections: &Sections<'_>, loaded: &mut BtfBase, holes: &[Range<usize>]) -> Walk {
         let most = sections.types.len() / RECORD;
         let mut walk = Walk { records: Vec::with_capacity(most / 2), odd_integers: false };
         loaded.ids.reserve(most / 2);
@@ -303,6 +356,19 @@ impl Walk {
         let mut position = 0;
         while at < sections.types.len() {
             let id = loaded.next_id();
+            let mut following = holes.iter().skip_while(|hole| hole.end <= at);
+            let hole = following.next();
+            let next = following.next().map_or(sections.types.len(), |hole| hole.start);
+            if let Some(hole) = hole.filter(|hole| hole.start < at + RECORD) {
+                let Some((resumed, lost)) = holes::resume(sections, at, id, hole, next) else {
+                    loaded.damage = Some(BtfError::Hole { id });
+                    break;
+                };
+                loaded.damage = Some(BtfError::Lost { count: lost as u32, id });
+                walk.lose(loaded, lost);
+                at = resumed;
+                continue;
+            }
             let Some(record) = sections.record(at) else {
                 loaded.damage = Some(BtfError::Record { id });
                 break;
@@ -315,6 +381,11 @@ impl Walk {
             if at > sections.types.len() {
                 loaded.damage = Some(BtfError::Record { id });
                 break;
+            }
+            if hole.is_some_and(|hole| hole.start < at) {
+                loaded.damage = Some(BtfError::Lost { count: 1, id });
+                walk.lose(loaded, 1);
+                continue;
             }
             match record.kind() {
                 KIND_INT => {
@@ -334,6 +405,14 @@ impl Walk {
             walk.records.push(record);
         }
         walk
+    }
+
+    /// Numbers that nothing is known of.
+    fn lose(&mut self, loaded: &mut BtfBase, count: usize) {
+        // A record that becomes no type, and that nothing asks for anything.
+        let nothing = Record { name: 0, info: KIND_DECL_TAG << 24, size_or_type: 0, rest: 0 };
+        self.records.extend(std::iter::repeat_n(nothing, count));
+        loaded.ids.extend(std::iter::repeat_n(TypeId::VOID, count));
     }
 }
 

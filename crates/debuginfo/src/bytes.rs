@@ -5,6 +5,25 @@
 pub trait Bytes {
     /// Fills `buf` from `address`; false when any byte of it cannot be had.
     fn read(&self, address: u64, buf: &mut [u8]) -> bool;
+
+    /// Whether the most significant byte of a word comes first.
+    fn big_endian(&self) -> bool {
+        false
+    }
+
+    /// Bytes of a pointer.
+    fn pointer_size(&self) -> usize {
+        8
+    }
+
+    /// [`Bytes::read`] of words of `width` bytes, each of which is brought into little-endian order.
+    fn read_words(&self, address: u64, buf: &mut [u8], width: usize) -> bool {
+        let is_read = self.read(address, buf);
+        if self.big_endian() {
+            buf.chunks_exact_mut(width).for_each(<[u8]>::reverse);
+        }
+        is_read
+    }
 }
 
 /// The byte at `at`.

@@ -7,6 +7,8 @@
 mod find;
 mod names;
 
+use std::ops::Range;
+
 use crate::{
     bytes::{Bytes, u32_le, u64_le},
     symbols::{Symbols, SymbolsBuilder},
@@ -82,6 +84,10 @@ enum Encoding {
 /// The words that addresses are made of.
 struct Addresses {
     raw: Vec<u8>,
+    /// Bytes of it that are not there.
+    holes: Vec<Range<usize>>,
+    /// Bytes of one.
+    width: usize,
     /// Virtual address of the table.
     table: u64,
     relative_base: u64,
@@ -90,7 +96,10 @@ struct Addresses {
 impl Addresses {
     fn get(&self, encoding: Encoding, index: usize) -> u64 {
         if encoding == Encoding::Absolute {
-            return u64_le(&self.raw, index * 8).unwrap_or(0);
+            return match self.width {
+                4 => u32_le(&self.raw, index * 4).unwrap_or(0).into(),
+                _ => u64_le(&self.raw, index * 8).unwrap_or(0),
+            };
         }
         let offset = u32_le(&self.raw, index * 4).unwrap_or(0);
         let signed = i64::from(offset.cast_signed());
@@ -108,6 +117,12 @@ impl Addresses {
         }
     }
 
+    /// Whether the word of that symbol is there.
+    fn is_there(&self, index: usize) -> bool {
+        let (start, end) = (index * self.width, (index + 1) * self.width);
+        !self.holes.iter().any(|hole| hole.start < end && hole.end > start)
+    }
+
     /// How often an address is lower than the one before: the table is sorted by address.
     fn disorder(&self, encoding: Encoding, count: usize) -> usize {
         let addresses = (0..count).map(|index| self.get(encoding, index));
@@ -115,14 +130,43 @@ impl Addresses {
     }
 }
 
+/// Memory of which pages may be missing: they read as zeros; and which they are.
+fn read_with_holes(
+    mem: &dyn Bytes,
+    address: u64,
+    len: usize,
+    width: usize,
+) -> (Vec<u8>, Vec<Range<usize>>) {
+    let mut bytes = vec![0; len];
+    let mut holes: Vec<Range<usize>> = Vec::new();
+    if mem.read_words(address, &mut bytes, width) {
+        return (bytes, holes);
+    }
+    let mut at = 0;
+    while at < len {
+        let here = address.wrapping_add(at as u64);
+        let end = at + (4096 - (here % 4096) as usize).min(len - at);
+        if !mem.read_words(here, &mut bytes[at..end], width) {
+            bytes[at..end].fill(0);
+            match holes.last_mut() {
+                Some(hole) if hole.end == at => hole.end = end,
+                _ => holes.push(at..end),
+            }
+        }
+        at = end;
+    }
+    (bytes, holes)
+}
+
 fn read(
     mem: &dyn Bytes,
     what: &'static str,
     address: u64,
     len: usize,
+    width: usize,
 ) -> Result<Vec<u8>, KallsymsError> {
     let mut buf = vec![0; len];
-    if mem.read(address, &mut buf) {
+    if mem.read_words(address, &mut buf, width) {
         Ok(buf)
     } else {
         Err(KallsymsError::Unreadable { what, address })
@@ -140,7 +184,7 @@ pub fn load_kallsyms(
     tables: &KallsymsTables,
     check: &[(&str, u64)],
 ) -> Result<Symbols, KallsymsError> {
-    let count = read(mem, "kallsyms_num_syms", tables.num_syms, 4)?;
+    let count = read(mem, "kallsyms_num_syms", tables.num_syms, 4, 4)?;
     let count = u32_le(&count, 0).unwrap_or(0);
     if count == 0 || count > MAX_SYMBOLS {
         return Err(KallsymsError::Count(count));
@@ -151,12 +195,24 @@ pub fn load_kallsyms(
     let (encoding, shift) = choose(&addresses, &names, tables, check)?;
     let percpu =
         |address| encoding == Encoding::AbsolutePercpu && address < u64::from(u32::MAX / 2);
-    let symbols = names.spans.iter().enumerate().map(|(index, span)| {
-        let address = addresses.get(encoding, index);
-        let shift = if percpu(address) { 0 } else { shift };
-        (address.wrapping_add(shift), span.start, span.length, span.kind)
+    let mut symbols = Vec::with_capacity(names.spans.len());
+    let mut last = None;
+    for (index, span) in names.spans.iter().enumerate() {
+        if addresses.is_there(index) {
+            let address = addresses.get(encoding, index);
+            let shift = if percpu(address) { 0 } else { shift };
+            let address = address.wrapping_add(shift);
+            symbols.push((address, span.start, span.length, span.kind));
+            last = Some(address);
+        } else if let Some(last) = last.take() {
+            // Others lie above it, nobody knows where: what is beyond its first byte is not its.
+            symbols.push((last.saturating_add(1), 0, 0, b'?'));
+        }
+    }
+    let missing = names.missing.or_else(|| {
+        addresses.holes.first().map(|hole| addresses.table.wrapping_add(hole.start as u64))
     });
-    Ok(SymbolsBuilder::from_blob(names.text, symbols).finish())
+    Ok(SymbolsBuilder::from_blob(names.text, symbols.into_iter(), missing).finish())
 }
 
 fn read_addresses(
@@ -164,17 +220,25 @@ fn read_addresses(
     tables: &KallsymsTables,
     count: u32,
 ) -> Result<Addresses, KallsymsError> {
+    let pointer = mem.pointer_size().clamp(1, 8);
     let relative_base = match tables.relative_base {
-        Some(address) => u64_le(&read(mem, "kallsyms_relative_base", address, 8)?, 0).unwrap_or(0),
+        Some(address) => {
+            let mut word = read(mem, "kallsyms_relative_base", address, pointer, pointer)?;
+            word.resize(8, 0);
+            u64_le(&word, 0).unwrap_or(0)
+        }
         None => 0,
     };
     let (what, table, width) = match (tables.offsets, tables.addresses) {
         (Some(table), _) => ("kallsyms_offsets", table, 4),
-        (None, Some(table)) => ("kallsyms_addresses", table, 8),
+        (None, Some(table)) => ("kallsyms_addresses", table, pointer),
         (None, None) => return Err(KallsymsError::Encoding),
     };
-    let raw = read(mem, what, table, count as usize * width)?;
-    Ok(Addresses { raw, table, relative_base })
+    let (raw, holes) = read_with_holes(mem, table, count as usize * width, width);
+    if holes.iter().map(|hole| hole.len()).sum::<usize>() * 2 > raw.len() {
+        return Err(KallsymsError::Unreadable { what, address: table });
+    }
+    Ok(Addresses { raw, holes, width, table, relative_base })
 }
 
 /// Of the encodings that these tables allow, that which the checks or, without them, the order of

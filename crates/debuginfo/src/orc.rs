@@ -5,11 +5,9 @@
 //! sorted by instruction. The bits of an entry changed four times; [`OrcFormat`] has the layouts
 //! and [`OrcEntry`] is what all of them mean.
 
-mod in_place;
+use std::ops::Range;
 
 use crate::bytes::{u16_le, u32_le};
-
-pub use in_place::OrcInPlace;
 
 /// Bytes of `struct orc_entry`.
 const ENTRY: usize = 6;
@@ -27,18 +25,6 @@ pub enum OrcError {
         ips: usize,
         /// Entries of the table of unwind rules.
         entries: usize,
-    },
-    /// A part of the tables is not in the dump, or not mapped.
-    #[error("the ORC tables cannot be read at {address:#x}")]
-    Unreadable {
-        /// Virtual address.
-        address: u64,
-    },
-    /// The addresses around the one that was looked up are not in order.
-    #[error("the ORC table of addresses is not sorted at {address:#x}")]
-    Unsorted {
-        /// Virtual address in the table.
-        address: u64,
     },
 }
 
@@ -193,6 +179,23 @@ pub fn orc_format(header_hash: Option<&[u8; 20]>, sample: &[u8]) -> OrcFormat {
     if count(&|f| f >> 11 & 1 != 0) > 0 { OrcFormat::V2 } else { OrcFormat::V1 }
 }
 
+/// The raw tables as far as they could be read; what could not be is zeros, and a hole.
+#[derive(Debug, Clone, Copy)]
+pub struct RawOrc<'a> {
+    /// `orc_unwind_ip`.
+    pub ips: &'a [u8],
+    /// Bytes of it that are missing, ascending.
+    pub ip_holes: &'a [Range<usize>],
+    /// Virtual address of it.
+    pub ips_at: u64,
+    /// `orc_unwind`.
+    pub entries: &'a [u8],
+    /// Bytes of it that are missing, ascending.
+    pub entry_holes: &'a [Range<usize>],
+    /// Virtual address of it.
+    pub entries_at: u64,
+}
+
 /// Unwind rules of vmlinux or of a module.
 pub struct Orc {
     format: OrcFormat,
@@ -200,6 +203,9 @@ pub struct Orc {
     base: u64,
     ips: Vec<i32>,
     entries: Vec<[u8; ENTRY]>,
+    /// Instructions (from `base`) whose rule is missing, and the virtual address of what could not
+    /// be read of the tables.
+    holes: Vec<(Range<i64>, u64)>,
 }
 
 impl std::fmt::Debug for Orc {
@@ -212,41 +218,90 @@ impl std::fmt::Debug for Orc {
 }
 
 impl Orc {
-    /// Takes the raw tables; `ip_table_address` is the virtual address of the first. Unsorted ones
-    /// (kernels before 5.6 sort at boot) are sorted. An entry that leads further than 2 GiB from
-    /// the table is left out: no kernel has one.
+    /// As [`Orc::parse_with_holes`], of tables that are all there. `ips_at` is the virtual address
+    /// of the first.
     ///
     /// # Errors
     /// When the tables have different numbers of entries.
     pub fn parse(
-        ip_table: &[u8],
-        ip_table_address: u64,
+        ips: &[u8],
+        ips_at: u64,
         entries: &[u8],
         format: OrcFormat,
     ) -> Result<Orc, OrcError> {
-        let (count, others) = (ip_table.len() / 4, entries.len() / ENTRY);
+        let (ip_holes, entry_holes) = (&[][..], &[][..]);
+        let tables = RawOrc { ips, ip_holes, ips_at, entries, entry_holes, entries_at: 0 };
+        Orc::parse_with_holes(&tables, format)
+    }
+
+    /// Takes the raw tables. Unsorted ones (kernels before 5.6 sort at boot) are sorted. An entry
+    /// that leads further than 2 GiB from the table is left out: no kernel has one. What is missing
+    /// costs the rules that lie in it; [`Orc::missing`] tells which.
+    ///
+    /// # Errors
+    /// When the tables have different numbers of entries.
+    pub fn parse_with_holes(tables: &RawOrc<'_>, format: OrcFormat) -> Result<Orc, OrcError> {
+        let (count, others) = (tables.ips.len() / 4, tables.entries.len() / ENTRY);
         if count != others {
             return Err(OrcError::Lengths { ips: count, entries: others });
         }
-        let (raw, _) = entries.as_chunks::<ENTRY>();
+        let ip = |index: usize| {
+            let distance = u32_le(tables.ips, index * 4)?;
+            Some(index as i64 * 4 + i64::from(distance.cast_signed()))
+        };
+        let indices = |hole: &Range<usize>, size: usize| {
+            hole.start / size..hole.end.div_ceil(size).min(count)
+        };
+        let lost_ips: Vec<Range<usize>> = tables.ip_holes.iter().map(|h| indices(h, 4)).collect();
+        let lost = |index: usize| lost_ips.iter().find(|lost| lost.contains(&index));
+        let mut holes = Vec::new();
+        // Where a rule begins is missing: the one before may reach as far as the one behind.
+        for (lost, hole) in lost_ips.iter().zip(tables.ip_holes) {
+            let from = lost.start.checked_sub(1).and_then(ip).unwrap_or(i64::MIN);
+            let to = if lost.end < count { ip(lost.end) } else { None };
+            holes.push((
+                from..to.unwrap_or(i64::MAX),
+                tables.ips_at.wrapping_add(hole.start as u64),
+            ));
+        }
+        for hole in tables.entry_holes {
+            let missing = indices(hole, ENTRY);
+            let known = |index: &usize| *index < count && lost(*index).is_none();
+            let from = Some(missing.start).filter(known).and_then(ip).unwrap_or(i64::MIN);
+            let to = Some(missing.end).filter(known).and_then(ip).unwrap_or(i64::MAX);
+            holes.push((from..to, tables.entries_at.wrapping_add(hole.start as u64)));
+        }
+        let (raw, _) = tables.entries.as_chunks::<ENTRY>();
         let mut orc = Orc {
             format,
-            base: ip_table_address,
+            base: tables.ips_at,
             ips: Vec::with_capacity(count),
             entries: Vec::with_capacity(count),
+            holes,
         };
-        for (index, entry) in raw.iter().enumerate() {
-            let Some(distance) = u32_le(ip_table, index * 4) else { break };
-            let ip = index as i64 * 4 + i64::from(distance.cast_signed());
-            if let Ok(ip) = i32::try_from(ip) {
+        let mut index = 0;
+        while let Some(entry) = raw.get(index) {
+            if let Some(lost) = lost(index) {
+                index = lost.end;
+                continue;
+            }
+            if let Some(Ok(ip)) = ip(index).map(i32::try_from) {
                 orc.ips.push(ip);
                 orc.entries.push(*entry);
             }
+            index += 1;
         }
         if !orc.ips.is_sorted() {
             orc.sort();
         }
         Ok(orc)
+    }
+
+    /// Where the rule for the instruction at `pc` would lie, when that is missing: the virtual
+    /// address of what could not be read.
+    pub fn missing(&self, pc: u64) -> Option<u64> {
+        let distance = pc.wrapping_sub(self.base).cast_signed();
+        self.holes.iter().find(|(hole, _)| hole.contains(&distance)).map(|&(_, at)| at)
     }
 
     fn sort(&mut self) {
@@ -304,6 +359,7 @@ mod tests {
     use super::*;
 
     const TABLE: u64 = 0xffff_ffff_8289_2a34;
+    const ENTRIES: u64 = 0xffff_ffff_82a0_0000;
     const TEXT: u64 = 0xffff_ffff_8100_0000;
 
     /// The two tables for rules (address, sp offset, bp offset, flags).
@@ -316,6 +372,35 @@ mod tests {
             entries.extend(flags.to_le_bytes());
         }
         (ips, entries)
+    }
+
+    /// What is missing is said to be, and nothing else is lost.
+    #[test]
+    fn holes_cost_the_rules_in_them() {
+        let rules: Vec<_> = (0..100).map(|i| (TEXT + i * 16, 8 * i as i16, 0, 5)).collect();
+        let (mut ips, mut entries) = tables(&rules);
+        ips[40..80].fill(0);
+        entries[300..360].fill(0);
+        let cut = RawOrc {
+            ips: &ips,
+            ip_holes: std::slice::from_ref(&(40..80)),
+            ips_at: TABLE,
+            entries: &entries,
+            entry_holes: std::slice::from_ref(&(300..360)),
+            entries_at: ENTRIES,
+        };
+        let orc = Orc::parse_with_holes(&cut, OrcFormat::V1).unwrap();
+        for i in 0..100 {
+            let missing = orc.missing(TEXT + i * 16 + 3);
+            match i {
+                9..20 => assert_eq!(missing, Some(TABLE + 40), "{i}"),
+                50..60 => assert_eq!(missing, Some(ENTRIES + 300), "{i}"),
+                _ => {
+                    assert_eq!(missing, None, "{i}");
+                    assert_eq!(orc.lookup(TEXT + i * 16 + 3).unwrap().sp_offset, 8 * i as i16);
+                }
+            }
+        }
     }
 
     fn parse(rules: &[(u64, i16, i16, u16)], format: OrcFormat) -> Orc {

@@ -54,6 +54,7 @@ impl Entry {
 /// A table of symbols, sorted by address.
 pub struct Symbols {
     names: String,
+    missing: Option<u64>,
     /// First the absolute ones, then from `located` on those that answer for addresses, each part
     /// sorted by address and, among equals, as pushed.
     entries: Vec<Entry>,
@@ -72,6 +73,7 @@ impl std::fmt::Debug for Symbols {
 #[derive(Debug, Default)]
 pub struct SymbolsBuilder {
     names: String,
+    missing: Option<u64>,
     entries: Vec<Entry>,
 }
 
@@ -102,15 +104,19 @@ impl SymbolsBuilder {
     }
 
     /// Adds symbols whose names already lie in `names`, a blob that replaces the (empty) own one:
-    /// each is (address, start, length, kind). Names outside of the blob are left out.
+    /// each is (address, start, length, kind). Names outside of the blob are left out. One of no
+    /// length is known to be there and not what it is called: it answers for no address, and
+    /// neither does the one below it. `missing` is where the table could not be read.
     pub(crate) fn from_blob(
         names: String,
         symbols: impl ExactSizeIterator<Item = (u64, u32, u16, u8)>,
+        missing: Option<u64>,
     ) -> Self {
-        let mut builder = SymbolsBuilder { names, entries: Vec::with_capacity(symbols.len()) };
+        let entries = Vec::with_capacity(symbols.len());
+        let mut builder = SymbolsBuilder { names, missing, entries };
         for (address, start, length, kind) in symbols {
             let range = start as usize..start as usize + usize::from(length);
-            if length > 0 && builder.names.get(range).is_some() {
+            if builder.names.get(range).is_some() {
                 builder.push_named(start, length, address, kind, 0);
             }
         }
@@ -119,7 +125,7 @@ impl SymbolsBuilder {
 
     /// Sorts the table.
     pub fn finish(self) -> Symbols {
-        let SymbolsBuilder { names, mut entries } = self;
+        let SymbolsBuilder { names, missing, mut entries } = self;
         let key = |e: &Entry| (e.is_located(), e.address);
         if !entries.is_sorted_by_key(key) {
             entries.sort_by_key(key);
@@ -127,6 +133,7 @@ impl SymbolsBuilder {
         let located = entries.partition_point(|e| !e.is_located());
         Symbols {
             names,
+            missing,
             entries,
             located,
             hasher: DefaultHashBuilder::default(),
@@ -157,6 +164,11 @@ impl Symbols {
     /// How many symbols there are.
     pub fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Virtual address of a part of the table that could not be read: some names are not known.
+    pub fn missing(&self) -> Option<u64> {
+        self.missing
     }
 
     /// Whether there is none.
@@ -206,12 +218,22 @@ impl Symbols {
 
     /// The symbol that `address` belongs to: the highest that is not above it. Nothing lies
     /// beyond the last symbol (its size is unknown, and it marks the end of the kernel), unless
-    /// its size is known. Absolute and per-CPU symbols never answer.
+    /// its size is known. Absolute and per-CPU symbols never answer, nor does anything where names
+    /// are missing.
     pub fn lookup(&self, address: u64) -> Option<Symbol<'_>> {
-        let symbol = self.symbol(self.index_at(address)?)?;
+        let symbol = self.symbol(self.index_at(address)?).filter(|s| !s.name.is_empty())?;
         let last = self.located().last()?.address;
         let inside = symbol.address < last || address - symbol.address < symbol.size.max(1);
         inside.then_some(symbol)
+    }
+
+    /// Of the symbols that are no addresses, per-CPU variables linked at zero among them, the
+    /// highest that is not above `value`.
+    pub fn absolute(&self, value: u64) -> Option<Symbol<'_>> {
+        let absolute = self.entries.get(..self.located)?;
+        let above = absolute.partition_point(|entry| entry.address <= value);
+        let last = absolute.get(above.checked_sub(1)?)?.address;
+        self.symbol(absolute.partition_point(|entry| entry.address < last))
     }
 
     /// Every name of exactly this address, the best first.
@@ -220,6 +242,7 @@ impl Symbols {
         (start..self.entries.len())
             .take_while(move |&index| self.entries[index].address == address)
             .filter_map(|index| self.symbol(index))
+            .filter(|symbol| !symbol.name.is_empty())
     }
 
     /// The lowest symbol above `address`.
@@ -268,7 +291,8 @@ impl Symbols {
 
     /// Every symbol: the absolute and per-CPU ones, then the others, by address.
     pub fn iter(&self) -> impl Iterator<Item = Symbol<'_>> {
-        (0..self.entries.len()).filter_map(|index| self.symbol(index))
+        let all = (0..self.entries.len()).filter_map(|index| self.symbol(index));
+        all.filter(|symbol| !symbol.name.is_empty())
     }
 
     /// Every symbol whose name contains `part`.

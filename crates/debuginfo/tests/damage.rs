@@ -1,6 +1,7 @@
 //! Real tables, damaged thousands of ways: whatever comes of them, it comes soon, without a panic
 //! and without memory that the input does not justify. Needs `NECROPSY_LAB`.
 
+use necropsy_synth::Needs;
 use std::{
     fs::File,
     path::PathBuf,
@@ -76,7 +77,6 @@ fn rounds() -> u64 {
     std::env::var("NECROPSY_DAMAGE_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(200)
 }
 
-#[test]
 fn damaged_btf() {
     let Some((_, whole)) = section(".BTF") else { return };
     for seed in 1..=rounds() {
@@ -111,7 +111,6 @@ impl Bytes for Piece<'_> {
     }
 }
 
-#[test]
 fn damaged_kallsyms() {
     let Some((address, rodata)) = section(".rodata") else { return };
     let tables = find_kallsyms(&[(address, &rodata)]).unwrap();
@@ -142,7 +141,6 @@ fn damaged_kallsyms() {
     }
 }
 
-#[test]
 fn damaged_orc() {
     let (Some((address, ips)), Some((_, entries))) =
         (section(".orc_unwind_ip"), section(".orc_unwind"))
@@ -167,4 +165,10 @@ fn damaged_orc() {
         }
         assert!(start.elapsed() < PATIENCE, "seed {seed}");
     }
+}
+
+necropsy_synth::data_tests! {
+    damaged_btf: [Needs::Lab("k612/vmlinux")],
+    damaged_kallsyms: [Needs::Lab("k612/vmlinux")],
+    damaged_orc: [Needs::Lab("k612/vmlinux")],
 }

@@ -2,6 +2,7 @@
 //! ones are found through the environment variable `NECROPSY_LAB`; `NECROPSY_PAHOLE` says how to
 //! run pahole (`pahole -F dwarf --structs {vmlinux}`).
 
+use necropsy_synth::Needs;
 use std::{
     collections::BTreeMap,
     env, fs, io,
@@ -53,7 +54,6 @@ fn btf_of(path: &Path) -> Types {
     types
 }
 
-#[test]
 fn debug_information_and_btf_describe_the_same_structures() {
     for (name, path) in kernels() {
         let comparison = open(&path, None).compare(&btf_of(&path));
@@ -68,7 +68,6 @@ fn debug_information_and_btf_describe_the_same_structures() {
     }
 }
 
-#[test]
 fn a_kernel_without_btf_has_its_types_from_debug_information() {
     for (name, path) in kernels() {
         let types = Types::new(8);
@@ -86,7 +85,6 @@ fn a_kernel_without_btf_has_its_types_from_debug_information() {
     }
 }
 
-#[test]
 fn an_index_is_kept_and_found_again() {
     let map = |path: &Path| -> io::Result<IndexBytes> { Ok(Box::new(Map::open(path)?)) };
     for (_, path) in kernels() {
@@ -172,7 +170,6 @@ fn name_of(declaration: &str) -> String {
     text.rsplit([' ', '*', '\t']).next().unwrap().to_owned()
 }
 
-#[test]
 fn structures_have_the_offsets_that_pahole_prints() {
     let Some(command) = env::var("NECROPSY_PAHOLE").ok() else {
         eprintln!("SKIPPED: NECROPSY_PAHOLE is not set");
@@ -224,7 +221,6 @@ fn layout(types: &Types, id: TypeId) -> Option<Layout> {
 }
 
 /// The debug information of this very test: made by rustc, and hurt.
-#[test]
 fn damage_is_no_panic_and_no_hang() {
     let whole = fs::read(env::current_exe().unwrap()).unwrap();
     let look = |bytes: Vec<u8>| {
@@ -250,4 +246,12 @@ fn damage_is_no_panic_and_no_hang() {
         }
         look(bytes);
     }
+}
+
+necropsy_synth::data_tests! {
+    debug_information_and_btf_describe_the_same_structures: [Needs::Lab("k612/vmlinux")],
+    a_kernel_without_btf_has_its_types_from_debug_information: [Needs::Lab("k612/vmlinux")],
+    an_index_is_kept_and_found_again: [Needs::Lab("k612/vmlinux")],
+    damage_is_no_panic_and_no_hang: [Needs::Lab("k612/vmlinux")],
+    structures_have_the_offsets_that_pahole_prints: [Needs::Lab("k612/vmlinux"), Needs::Variable("NECROPSY_PAHOLE")],
 }

@@ -3,7 +3,7 @@
 
 use necropsy_debuginfo::{
     BtfError, Bytes, KallsymsError, KallsymsTables, Kind, Type, Types, find_kallsyms, load_btf,
-    load_kallsyms,
+    load_btf_with_holes, load_kallsyms,
 };
 
 /// Writes BTF: records and strings, header last.
@@ -351,4 +351,41 @@ fn damaged_kallsyms_are_refused() {
         load_kallsyms(&piece, &tables, &[]),
         Err(KallsymsError::Unreadable { what: "kallsyms_num_syms", .. })
     ));
+}
+
+/// Struct, prototype, function, over and over; a page is missing, wherever it is.
+#[test]
+fn a_hole_costs_what_lies_in_it() {
+    let mut w = BtfWriter::new();
+    let member = w.string("value");
+    w.record("int", 1, false, 0, 4, &[0x0100_0020]);
+    for index in 0..700u32 {
+        let id = 2 + index * 3;
+        w.record(&format!("thing_{index}"), 4, false, 1, 4, &[member, 1, 0]);
+        w.record("", 13, false, 1, 1, &[0, id]);
+        w.record(&format!("do_{index}"), 12, false, 1, id + 1, &[]);
+    }
+    let blob = w.finish();
+    let whole = Types::new(8);
+    assert_eq!(load_btf(&whole, &blob, None).unwrap().damage(), None);
+    let member_name = blob.windows(7).position(|bytes| bytes == b"\0value\0").unwrap() + 1;
+    for page in 1..blob.len() / 4096 {
+        let hole = page * 4096..(page + 1) * 4096;
+        // The one name that every member has, and its type's beside it, are lost with their page.
+        let named = !hole.contains(&member_name);
+        let mut cut = blob.clone();
+        cut[hole.clone()].fill(0);
+        let types = Types::new(8);
+        let base = load_btf_with_holes(&types, &cut, None, &[hole]).unwrap();
+        let found = (0..700).filter(|index| {
+            types.find(Kind::Struct, &format!("thing_{index}")).is_some_and(|id| {
+                // What is found is right; a name that is lost is no name.
+                let member = types.member(id, "value");
+                !named || member.is_some_and(|member| types.display(member.ty) == "int")
+            })
+        });
+        let found = found.count();
+        assert!(found > 350, "page {page} of {}: {found} of 700", blob.len() / 4096);
+        assert!(found < 700 && base.len() > 1900, "page {page}: {found}, {}", base.len());
+    }
 }

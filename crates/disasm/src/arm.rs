@@ -1,24 +1,26 @@
 //! ARM by yaxpeax-arm, whose text is objdump's but for branch targets and names of conditions.
 
+pub(crate) mod effects;
+mod special;
 mod text;
 mod thumb;
 
 use yaxpeax_arch::{Decoder, U8Reader};
 use yaxpeax_arm::{armv7, armv8::a64};
 
-use crate::{Arch, Flow, Instruction};
+use crate::{Flow, Instruction, Isa};
 
 /// A decoder of one of ARM's instruction sets.
 pub(crate) struct Disassembler {
-    arch: Arch,
+    arch: Isa,
     a64: a64::InstDecoder,
     a32: armv7::InstDecoder,
 }
 
 impl Disassembler {
-    pub(crate) fn new(arch: Arch) -> Self {
+    pub(crate) fn new(arch: Isa) -> Self {
         let a32 = match arch {
-            Arch::Thumb => armv7::InstDecoder::default_thumb(),
+            Isa::Thumb => armv7::InstDecoder::default_thumb(),
             _ => armv7::InstDecoder::default(),
         };
         Disassembler { arch, a64: a64::InstDecoder::default(), a32 }
@@ -28,9 +30,27 @@ impl Disassembler {
         let len = self.length(bytes)?;
         let bytes = bytes.get(..len)?;
         let mut reader = U8Reader::new(bytes);
+        let spelt = match (self.arch, bytes) {
+            (Isa::Aarch64, &[a, b, c, d]) => special::decode(u32::from_le_bytes([a, b, c, d])),
+            _ => None,
+        };
+        if let Some((mnemonic, operands)) = spelt {
+            let flow = self.flow(&mnemonic, &operands);
+            return Some(Instruction {
+                arch: self.arch,
+                address,
+                bytes: bytes.to_vec(),
+                mnemonic,
+                operands,
+                target: None,
+                rip_memory: None,
+                flow,
+                valid: true,
+            });
+        }
         let text = match self.arch {
-            Arch::Aarch64 => self.a64.decode(&mut reader).ok()?.to_string(),
-            _ if self.arch == Arch::Arm && is_broken_pair(bytes) => return None,
+            Isa::Aarch64 => self.a64.decode(&mut reader).ok()?.to_string(),
+            _ if self.arch == Isa::Arm && is_broken_pair(bytes) => return None,
             _ => self.a32.decode(&mut reader).ok()?.to_string(),
         };
         let (mnemonic, operands) = text.split_once(' ').unwrap_or((&text, ""));
@@ -39,8 +59,8 @@ impl Disassembler {
         let flow = self.flow(&mnemonic, &operands);
         let relative = self.resolve(&mnemonic, bytes, &mut operands, address);
         match self.arch {
-            Arch::Aarch64 => text::apply_a64(&mut mnemonic, &mut operands),
-            Arch::Thumb => {
+            Isa::Aarch64 => text::apply_a64(bytes, &mut mnemonic, &mut operands),
+            Isa::Thumb => {
                 text::apply_thumb(&mut mnemonic, len == 2 && relative.is_some());
                 text::apply_a32(&mut operands);
             }
@@ -63,7 +83,7 @@ impl Disassembler {
     /// Length in bytes: of Thumb code, two halfwords if the first begins with 0b11101 or more.
     fn length(&self, bytes: &[u8]) -> Option<usize> {
         let second = *bytes.get(1)?;
-        Some(if self.arch == Arch::Thumb && second >> 3 < 0b11101 { 2 } else { 4 })
+        Some(if self.arch == Isa::Thumb && second >> 3 < 0b11101 { 2 } else { 4 })
     }
 
     /// Turns an offset from the instruction (`$+0x10`) at the end of the operands into the
@@ -82,7 +102,7 @@ impl Disassembler {
         let base = if mnemonic == "adrp" { address & !0xfff } else { address };
         let target = match self.arch {
             // yaxpeax-arm counts from different places in different encodings.
-            Arch::Thumb => thumb::target(bytes, address)?,
+            Isa::Thumb => thumb::target(bytes, address)?,
             _ => base.wrapping_add(distance),
         };
         let target = target & self.arch.address_mask();
@@ -92,7 +112,7 @@ impl Disassembler {
     }
 
     fn flow(&self, mnemonic: &str, operands: &str) -> Flow {
-        if self.arch == Arch::Aarch64 {
+        if self.arch == Isa::Aarch64 {
             return match mnemonic {
                 "b" | "br" | "braa" | "brab" | "braaz" | "brabz" => Flow::Jump,
                 "bl" | "blr" | "blraa" | "blrab" | "blraaz" | "blrabz" => Flow::Call,

@@ -3,6 +3,8 @@
 //! The rule that makes this safe to build on: whatever is not modelled is [`Expression::Unknown`],
 //! never left out.
 
+use necropsy_lexicon::Reg;
+
 use crate::{Flow, MemoryOperand};
 
 /// An arithmetic operation on 64-bit values.
@@ -65,8 +67,8 @@ impl Operation {
 pub enum Expression {
     /// The low `bytes` of a general register, extended to 64 bits.
     Register {
-        /// Full name: `rax`.
-        name: &'static str,
+        /// Which.
+        register: Reg,
         /// 1, 2, 4 or 8.
         bytes: u8,
         /// By the sign; else by zeros.
@@ -100,8 +102,8 @@ pub enum Expression {
 
 impl Expression {
     /// The whole of a register.
-    pub fn register(name: &'static str) -> Expression {
-        Expression::Register { name, bytes: 8, signed: false }
+    pub fn register(register: Reg) -> Expression {
+        Expression::Register { register, bytes: 8, signed: false }
     }
 
     /// `value` cut to `bytes` and extended by zeros, unless it is that already.
@@ -113,10 +115,12 @@ impl Expression {
         match value {
             Expression::Unknown => Expression::Unknown,
             Expression::Constant(constant) => Expression::Constant(constant & mask),
-            Expression::Register { name, bytes: old, signed } => {
-                Expression::Register { name, bytes: old.min(bytes), signed: signed && old < bytes }
-                    .cut_if_signed(bytes)
+            Expression::Register { register, bytes: old, signed } => Expression::Register {
+                register,
+                bytes: old.min(bytes),
+                signed: signed && old < bytes,
             }
+            .cut_if_signed(bytes),
             Expression::Load { ref memory, signed: false }
                 if memory.size_bytes <= u32::from(bytes) =>
             {
@@ -166,8 +170,8 @@ pub enum Assignment {
     /// The new value of a whole general register: what writes only a part of it in a way that is
     /// not modelled makes all of it unknown.
     Register {
-        /// Full name: `rax`.
-        register: &'static str,
+        /// Which.
+        register: Reg,
         /// Its value from now on.
         value: Expression,
     },

@@ -5,12 +5,17 @@
 //! Besides text, an [`Instruction`] says where it may continue, and [`memory_operands`] and
 //! [`registers_used`] say what it touches: enough to explain a faulting access or to follow a
 //! value backwards.
+//!
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod arm;
 pub mod effects;
 mod operand;
+mod ppc64;
 mod riscv;
+mod s390x;
+pub mod solaris;
 mod x86;
 
 pub use effects::Effects;
@@ -18,10 +23,12 @@ pub use operand::{MemoryOperand, effective_address};
 
 use std::fmt::Write as _;
 
+use necropsy_lexicon::{Arch, Reg};
+
 /// An instruction set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Arch {
+pub enum Isa {
     /// x86 in 64-bit mode.
     X86_64,
     /// x86 in 32-bit mode.
@@ -34,19 +41,54 @@ pub enum Arch {
     Thumb,
     /// RISC-V, 64-bit.
     Riscv64,
+    /// Power, 64-bit, most significant byte first.
+    Ppc64,
+    /// Power, 64-bit, least significant byte first.
+    Ppc64le,
+    /// IBM Z, 64-bit.
+    S390x,
 }
 
-impl Arch {
-    fn is_x86(self) -> bool {
-        matches!(self, Arch::X86_64 | Arch::I386)
+impl Isa {
+    /// The instruction set that kernels of `arch` are made of, Power's with the byte order that they
+    /// have had since 2014; none where it is not decoded here.
+    pub fn of(arch: Arch) -> Option<Self> {
+        Some(match arch {
+            Arch::X86_64 => Isa::X86_64,
+            Arch::I386 => Isa::I386,
+            Arch::Aarch64 => Isa::Aarch64,
+            Arch::Arm => Isa::Arm,
+            Arch::Riscv64 => Isa::Riscv64,
+            Arch::Ppc64 => Isa::Ppc64le,
+            Arch::S390x => Isa::S390x,
+            _ => return None,
+        })
     }
 
-    /// Bytes skipped when nothing can be decoded.
-    fn unit(self) -> usize {
+    fn is_x86(self) -> bool {
+        matches!(self, Isa::X86_64 | Isa::I386)
+    }
+
+    /// Bytes skipped when nothing can be decoded that begins with this byte.
+    fn unit(self, first: u8) -> usize {
         match self {
-            Arch::X86_64 | Arch::I386 => 1,
-            Arch::Thumb | Arch::Riscv64 => 2,
-            Arch::Aarch64 | Arch::Arm => 4,
+            Isa::X86_64 | Isa::I386 => 1,
+            Isa::Riscv64 if first & 3 == 3 => 4,
+            Isa::Thumb | Isa::Riscv64 => 2,
+            Isa::S390x => s390x::length(first),
+            Isa::Aarch64 | Isa::Arm | Isa::Ppc64 | Isa::Ppc64le => 4,
+        }
+    }
+
+    /// How bytes are shown that are no instruction.
+    fn undecoded(self, bytes: &[u8]) -> (String, String) {
+        let word = bytes.first_chunk().map(|bytes| match self {
+            Isa::Ppc64 => u32::from_be_bytes(*bytes),
+            _ => u32::from_le_bytes(*bytes),
+        });
+        match (self, word) {
+            (Isa::Ppc64 | Isa::Ppc64le, Some(word)) => (".long".into(), format!("{word:#x}")),
+            _ => ("(bad)".into(), String::new()),
         }
     }
 
@@ -54,7 +96,7 @@ impl Arch {
     /// them to the machine's width.
     fn address_mask(self) -> u64 {
         match self {
-            Arch::I386 | Arch::Arm | Arch::Thumb => u32::MAX.into(),
+            Isa::I386 | Isa::Arm | Isa::Thumb => u32::MAX.into(),
             _ => u64::MAX,
         }
     }
@@ -81,7 +123,7 @@ pub enum Flow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instruction {
     /// Its instruction set.
-    pub arch: Arch,
+    pub arch: Isa,
     /// Virtual address of its first byte.
     pub address: u64,
     /// Its bytes.
@@ -149,25 +191,26 @@ impl Instruction {
 
 /// Decodes the instruction at the start of `bytes`, which lie at the virtual `address`. `None`
 /// if they are no instruction, or only the beginning of one.
-pub fn decode(arch: Arch, bytes: &[u8], address: u64) -> Option<Instruction> {
+pub fn decode(arch: Isa, bytes: &[u8], address: u64) -> Option<Instruction> {
     Disassembler::new(arch).decode(bytes, address)
 }
 
 /// Decodes all of `bytes`. What is no instruction becomes `(bad)`, and decoding goes on behind it.
-pub fn decode_all(arch: Arch, bytes: &[u8], address: u64) -> Vec<Instruction> {
+pub fn decode_all(arch: Isa, bytes: &[u8], address: u64) -> Vec<Instruction> {
     let mut disassembler = Disassembler::new(arch);
     let mut out = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
         let here = address.wrapping_add(at as u64);
         let instruction = disassembler.decode(&bytes[at..], here).unwrap_or_else(|| {
-            let end = bytes.len().min(at + arch.unit());
+            let end = bytes.len().min(at + arch.unit(bytes[at]));
+            let (mnemonic, operands) = arch.undecoded(&bytes[at..end]);
             Instruction {
                 arch,
                 address: here,
                 bytes: bytes[at..end].to_vec(),
-                mnemonic: "(bad)".into(),
-                operands: String::new(),
+                mnemonic,
+                operands,
                 target: None,
                 rip_memory: None,
                 flow: Flow::Next,
@@ -180,21 +223,57 @@ pub fn decode_all(arch: Arch, bytes: &[u8], address: u64) -> Vec<Instruction> {
     out
 }
 
+/// Whether an instruction can hold the address of memory: elsewhere a register is set to it first.
+pub fn holds_addresses(arch: Isa) -> bool {
+    arch.is_x86()
+}
+
+/// Goes through the instructions of `bytes` without writing them down: `each` is given the offset of
+/// every one, and where it leads if it is a branch or a call to a fixed address. Returns the offset
+/// of the first that is none, or that goes on behind the end; `None` if all of `bytes` is code.
+///
+/// Only x86 is gone through; of other machines nothing is said.
+pub fn outline(
+    arch: Isa,
+    bytes: &[u8],
+    address: u64,
+    each: impl FnMut(usize, Option<Branch>),
+) -> Option<usize> {
+    if arch.is_x86() { x86::outline(arch, bytes, address, each) } else { None }
+}
+
+/// Where an instruction leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Branch {
+    /// A call of a fixed address.
+    Call(u64),
+    /// A jump to one, conditional or not.
+    Jump(u64),
+}
+
 /// The decoder of an architecture, kept while many instructions are decoded.
 enum Disassembler {
     X86(Box<x86::Disassembler>),
     Arm(arm::Disassembler),
     Riscv,
+    Ppc64(ppc64::Disassembler),
+    S390x(s390x::Disassembler),
+    /// The library for it does not start.
+    None,
 }
 
 impl Disassembler {
-    fn new(arch: Arch) -> Self {
+    fn new(arch: Isa) -> Self {
         match arch {
-            Arch::X86_64 | Arch::I386 => Disassembler::X86(Box::new(x86::Disassembler::new(arch))),
-            Arch::Aarch64 | Arch::Arm | Arch::Thumb => {
-                Disassembler::Arm(arm::Disassembler::new(arch))
+            Isa::X86_64 | Isa::I386 => Disassembler::X86(Box::new(x86::Disassembler::new(arch))),
+            Isa::Aarch64 | Isa::Arm | Isa::Thumb => Disassembler::Arm(arm::Disassembler::new(arch)),
+            Isa::Riscv64 => Disassembler::Riscv,
+            Isa::Ppc64 | Isa::Ppc64le => {
+                ppc64::Disassembler::new(arch).map_or(Disassembler::None, Disassembler::Ppc64)
             }
-            Arch::Riscv64 => Disassembler::Riscv,
+            Isa::S390x => {
+                s390x::Disassembler::new().map_or(Disassembler::None, Disassembler::S390x)
+            }
         }
     }
 
@@ -203,30 +282,55 @@ impl Disassembler {
             Disassembler::X86(x86) => x86.decode(bytes, address),
             Disassembler::Arm(arm) => arm.decode(bytes, address),
             Disassembler::Riscv => riscv::decode(bytes, address),
+            Disassembler::Ppc64(ppc64) => ppc64.decode(bytes, address),
+            Disassembler::S390x(s390x) => s390x.decode(bytes, address),
+            Disassembler::None => None,
         }
     }
 }
 
 /// The memory that the instruction at the start of `bytes` reads or writes, stack pushes and
 /// string operations included. Empty if it touches none or cannot be decoded, and on architectures
-/// other than x86, whose operands are not analysed.
-pub fn memory_operands(arch: Arch, bytes: &[u8], address: u64) -> Vec<MemoryOperand> {
-    if arch.is_x86() { x86::memory_operands(arch, bytes, address) } else { Vec::new() }
+/// other than x86 and aarch64, whose operands are not analysed.
+pub fn memory_operands(arch: Isa, bytes: &[u8], address: u64) -> Vec<MemoryOperand> {
+    if arch.is_x86() {
+        return x86::memory_operands(arch, bytes, address);
+    }
+    let mut found: Vec<MemoryOperand> = Vec::new();
+    for assignment in effects(arch, bytes, address).map_or(Vec::new(), |e| e.assignments) {
+        let (stored, value) = match &assignment {
+            effects::Assignment::Memory { memory, value } => (Some(memory), value),
+            effects::Assignment::Register { value, .. } => (None, value),
+        };
+        let stored = stored.filter(|memory| memory.size_bytes > 0);
+        for memory in value.loads().into_iter().chain(stored) {
+            if !found.contains(memory) {
+                found.push(memory.clone());
+            }
+        }
+    }
+    found
 }
 
-/// The general registers that the instruction reads and those that it writes, by the name of the
-/// full register (`eax` counts as `rax`), without duplicates. A conditional access counts. Empty on
-/// architectures other than x86.
-pub fn registers_used(
-    arch: Arch,
-    bytes: &[u8],
-    address: u64,
-) -> (Vec<&'static str>, Vec<&'static str>) {
+/// The general registers that the instruction reads and those that it writes, as full registers
+/// (`eax` counts as `rax`), without duplicates. A conditional access counts. Empty on architectures
+/// other than x86.
+pub fn registers_used(arch: Isa, bytes: &[u8], address: u64) -> (Vec<Reg>, Vec<Reg>) {
     if arch.is_x86() { x86::registers_used(arch, bytes, address) } else { (Vec::new(), Vec::new()) }
 }
 
-/// What the x86_64 instruction at the start of `bytes` does to registers, memory and flags. `None`
-/// if it cannot be decoded, and on other architectures, whose instructions are not analysed.
-pub fn effects(arch: Arch, bytes: &[u8], address: u64) -> Option<Effects> {
-    if arch == Arch::X86_64 { x86::effects(bytes, address) } else { None }
+/// Whether [`effects`] tells of instructions of this set.
+pub fn has_effects(arch: Isa) -> bool {
+    matches!(arch, Isa::X86_64 | Isa::Aarch64)
+}
+
+/// What the x86_64 or aarch64 instruction at the start of `bytes` does to registers, memory and
+/// flags. `None` if it cannot be decoded, and on other architectures, whose instructions are not
+/// analysed.
+pub fn effects(arch: Isa, bytes: &[u8], address: u64) -> Option<Effects> {
+    match arch {
+        Isa::X86_64 => x86::effects(bytes, address),
+        Isa::Aarch64 => arm::effects::effects(bytes, address),
+        _ => None,
+    }
 }

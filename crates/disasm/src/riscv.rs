@@ -1,11 +1,9 @@
 //! RISC-V by disc-v, whose text is objdump's but for the `0x` of addresses.
 
-use disc_v::Isa;
-
-use crate::{Arch, Flow, Instruction};
+use crate::{Flow, Instruction, Isa};
 
 pub(crate) fn decode(bytes: &[u8], address: u64) -> Option<Instruction> {
-    let decoded = disc_v::decode_bytes(Isa::Rv64, address, bytes)?;
+    let decoded = disc_v::decode_bytes(disc_v::Isa::Rv64, address, bytes)?;
     let len = decoded.length();
     if decoded.is_illegal() && decoded.mnemonic() != "unimp" {
         return None;
@@ -14,6 +12,10 @@ pub(crate) fn decode(bytes: &[u8], address: u64) -> Option<Instruction> {
     let text = decoded.to_string();
     let (mnemonic, operands) = text.split_once(char::is_whitespace).unwrap_or((&text, ""));
     let mut operands = operands.trim_start().to_owned();
+    // The fence for everything has no operands.
+    if mnemonic == "fence" && operands == "iorw,iorw" {
+        operands.clear();
+    }
     let flow = flow(mnemonic, &operands);
     let branches = matches!(flow, Flow::Jump | Flow::Call | Flow::ConditionalJump);
     let mut target = None;
@@ -24,7 +26,7 @@ pub(crate) fn decode(bytes: &[u8], address: u64) -> Option<Instruction> {
         }
     }
     Some(Instruction {
-        arch: Arch::Riscv64,
+        arch: Isa::Riscv64,
         address,
         bytes: bytes.get(..len)?.to_vec(),
         mnemonic: mnemonic.to_owned(),

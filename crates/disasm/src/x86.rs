@@ -14,19 +14,19 @@ use iced_x86::{
     Mnemonic, OpKind,
 };
 
-use crate::{Arch, Flow, Instruction};
+use crate::{Branch, Flow, Instruction, Isa};
 
 /// Longest x86 instruction in bytes.
 const MAX_LENGTH: usize = 15;
 
 /// A formatter with objdump's settings, kept while many instructions are decoded.
 pub(crate) struct Disassembler {
-    arch: Arch,
+    arch: Isa,
     formatter: GasFormatter,
 }
 
 impl Disassembler {
-    pub(crate) fn new(arch: Arch) -> Self {
+    pub(crate) fn new(arch: Isa) -> Self {
         let mut formatter = GasFormatter::new();
         let options = formatter.options_mut();
         options.set_uppercase_hex(false);
@@ -73,8 +73,8 @@ impl Disassembler {
 }
 
 /// Decodes one instruction, or `None` if there is none.
-fn decode(arch: Arch, bytes: &[u8], address: u64) -> Option<iced_x86::Instruction> {
-    let bitness = if arch == Arch::I386 { 32 } else { 64 };
+fn decode(arch: Isa, bytes: &[u8], address: u64) -> Option<iced_x86::Instruction> {
+    let bitness = if arch == Isa::I386 { 32 } else { 64 };
     let bytes = &bytes[..bytes.len().min(MAX_LENGTH)];
     if bytes.is_empty() {
         return None;
@@ -82,6 +82,31 @@ fn decode(arch: Arch, bytes: &[u8], address: u64) -> Option<iced_x86::Instructio
     let mut decoder = Decoder::try_with_ip(bitness, bytes, address, DecoderOptions::NONE).ok()?;
     let decoded = decoder.decode();
     (!decoded.is_invalid()).then_some(decoded)
+}
+
+/// See [`crate::outline`].
+pub(crate) fn outline(
+    arch: Isa,
+    bytes: &[u8],
+    address: u64,
+    mut each: impl FnMut(usize, Option<Branch>),
+) -> Option<usize> {
+    let bitness = if arch == Isa::I386 { 32 } else { 64 };
+    let mut decoder = Decoder::try_with_ip(bitness, bytes, address, DecoderOptions::NONE).ok()?;
+    let mut decoded = iced_x86::Instruction::default();
+    while decoder.can_decode() {
+        let at = decoder.position();
+        decoder.decode_out(&mut decoded);
+        if decoded.is_invalid() {
+            return Some(at);
+        }
+        let leads = branch_target(&decoded).map(|target| match decoded.flow_control() {
+            FlowControl::Call => Branch::Call(target),
+            _ => Branch::Jump(target),
+        });
+        each(at, leads);
+    }
+    None
 }
 
 fn branch_target(decoded: &iced_x86::Instruction) -> Option<u64> {

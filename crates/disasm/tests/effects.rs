@@ -1,16 +1,17 @@
 //! What instructions compute.
 
 use necropsy_disasm::{
-    Arch, Effects, MemoryOperand, effects,
+    Effects, Isa, MemoryOperand, effects,
     effects::{Assignment, Condition, Expression, Flags, Operation},
     memory_operands, registers_used,
 };
+use necropsy_lexicon::{Arch, Reg};
 
 const AT: u64 = 0xffff_ffff_8100_0000;
 
 fn of(hex: &str) -> Effects {
     let bytes: Vec<u8> = hex.split(' ').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
-    effects(Arch::X86_64, &bytes, AT).unwrap()
+    effects(Isa::X86_64, &bytes, AT).unwrap()
 }
 
 /// The only assignment, to a register.
@@ -18,19 +19,25 @@ fn value(hex: &str, to: &str) -> Expression {
     let mut all = of(hex).assignments;
     assert_eq!(all.len(), 1, "{hex}: {all:?}");
     match all.pop() {
-        Some(Assignment::Register { register, value }) if register == to => value,
+        Some(Assignment::Register { register, value }) if register == reg(to) => value,
         other => panic!("{hex}: {other:?}"),
     }
 }
 
-fn register(name: &'static str, bytes: u8, signed: bool) -> Expression {
-    Expression::Register { name, bytes, signed }
+fn reg(name: &str) -> Reg {
+    Reg::by_name(Arch::X86_64, name).unwrap()
 }
 
-fn memory(base: &'static str, displacement: i64, size_bytes: u32) -> MemoryOperand {
+fn register(name: &str, bytes: u8, signed: bool) -> Expression {
+    Expression::Register { register: reg(name), bytes, signed }
+}
+
+fn memory(base: &str, displacement: i64, size_bytes: u32) -> MemoryOperand {
     MemoryOperand {
-        base: Some(base),
+        base: Some(reg(base)),
         index: None,
+        index_bytes: 8,
+        index_signed: false,
         scale: 1,
         displacement: displacement as u64,
         segment: None,
@@ -87,7 +94,7 @@ fn loads_and_addresses() {
     let Expression::Load { memory, .. } = value("65 48 8b 04 25 28 00 00 00", "rax") else {
         panic!()
     };
-    assert_eq!((memory.segment, memory.displacement), (Some("gs"), 0x28));
+    assert_eq!((memory.segment, memory.displacement), (Some(reg("gs_base")), 0x28));
 }
 
 #[test]
@@ -128,16 +135,16 @@ fn the_stack() {
                 memory: MemoryOperand { read: false, write: true, ..memory("rsp", -8, 8) },
                 value: register("rbx", 8, false),
             },
-            Assignment::Register { register: "rsp", value: moved(-8) },
+            Assignment::Register { register: reg("rsp"), value: moved(-8) },
         ]
     );
     // pop %rbx
     assert_eq!(
         of("5b").assignments,
         [
-            Assignment::Register { register: "rsp", value: moved(8) },
+            Assignment::Register { register: reg("rsp"), value: moved(8) },
             Assignment::Register {
-                register: "rbx",
+                register: reg("rbx"),
                 value: Expression::Load { memory: memory("rsp", 0, 8), signed: false },
             },
         ]
@@ -147,11 +154,11 @@ fn the_stack() {
         of("c9").assignments,
         [
             Assignment::Register {
-                register: "rsp",
+                register: reg("rsp"),
                 value: binary(Operation::Add, register("rbp", 8, false), Expression::Constant(8)),
             },
             Assignment::Register {
-                register: "rbp",
+                register: reg("rbp"),
                 value: Expression::Load { memory: memory("rbp", 0, 8), signed: false },
             },
         ]
@@ -160,8 +167,14 @@ fn the_stack() {
     assert!(matches!(&of("8f 84 24 90 00 00 00").assignments[0],
         Assignment::Memory { memory, .. } if memory.displacement == 0x98));
     // pushf, popf
-    assert_eq!(of("9c").assignments[1], Assignment::Register { register: "rsp", value: moved(-8) });
-    assert_eq!(of("9d").assignments, [Assignment::Register { register: "rsp", value: moved(8) }]);
+    assert_eq!(
+        of("9c").assignments[1],
+        Assignment::Register { register: reg("rsp"), value: moved(-8) }
+    );
+    assert_eq!(
+        of("9d").assignments,
+        [Assignment::Register { register: reg("rsp"), value: moved(8) }]
+    );
     // call: the return address goes onto the stack.
     assert!(matches!(&of("e8 00 00 00 00").assignments[0],
         Assignment::Memory { value: Expression::Constant(at), .. } if *at == AT + 5));
@@ -173,7 +186,7 @@ fn what_is_not_modelled_is_unknown_and_not_left_out() {
     let cmov = of("48 0f 44 c2");
     assert_eq!(
         cmov.assignments,
-        [Assignment::Register { register: "rax", value: Expression::Unknown }]
+        [Assignment::Register { register: reg("rax"), value: Expression::Unknown }]
     );
     assert_eq!(cmov.condition, Some(Condition::Equal));
     // rep movsq
@@ -183,7 +196,7 @@ fn what_is_not_modelled_is_unknown_and_not_left_out() {
         .map(|assignment| match assignment {
             Assignment::Register { register, value } => {
                 assert_eq!(*value, Expression::Unknown);
-                *register
+                register.name()
             }
             Assignment::Memory { value, .. } => {
                 assert_eq!(*value, Expression::Unknown);
@@ -249,8 +262,8 @@ fn all_that_is_written_is_told() {
                 let mut bytes = prefix.to_vec();
                 bytes.extend([opcode, second]);
                 bytes.extend(tail);
-                let Some(effects) = effects(Arch::X86_64, &bytes, AT) else { continue };
-                let (_, written) = registers_used(Arch::X86_64, &bytes, AT);
+                let Some(effects) = effects(Isa::X86_64, &bytes, AT) else { continue };
+                let (_, written) = registers_used(Isa::X86_64, &bytes, AT);
                 for name in written {
                     let told = effects.assignments.iter().any(|assignment| {
                         matches!(assignment,
@@ -258,7 +271,7 @@ fn all_that_is_written_is_told() {
                     });
                     assert!(told, "{bytes:x?}: {name} is left out of {effects:?}");
                 }
-                let stores = memory_operands(Arch::X86_64, &bytes, AT).iter().any(|m| m.write);
+                let stores = memory_operands(Isa::X86_64, &bytes, AT).iter().any(|m| m.write);
                 let told = effects
                     .assignments
                     .iter()
@@ -276,8 +289,8 @@ fn any_bytes_are_safe() {
     for first in 0..=255u8 {
         for second in 0..=255u8 {
             let bytes = [first, second, 0x84, 0xd8, 0xff, 0xff, 0xff, 0x7f, 1, 2, 3, 4, 5, 6, 7];
-            let _ = effects(Arch::X86_64, &bytes, u64::MAX - 4);
+            let _ = effects(Isa::X86_64, &bytes, u64::MAX - 4);
         }
     }
-    assert_eq!(effects(Arch::Aarch64, &[0; 4], 0), None);
+    assert_eq!(effects(Isa::Aarch64, &[0; 4], 0), None);
 }

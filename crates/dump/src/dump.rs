@@ -3,8 +3,8 @@
 use std::{fmt, path::PathBuf, sync::Arc};
 
 use crate::{
-    Arch, Completeness, FileInfo, Format, Header, Note, OpenError, OpenOptions, Page,
-    PhysicalMemory, PrStatus, Presence, QemuCpuState, Read, Recorder, VmCoreInfo,
+    Arch, Completeness, CpuState, FileInfo, Format, Header, Note, OpenError, OpenOptions, Page,
+    PhysicalMemory, PrStatus, Presence, Read, Recorder, VmCoreInfo,
     meta::{Meta, Opened},
     open,
 };
@@ -93,9 +93,9 @@ impl Dump {
         &self.meta.prstatus
     }
 
-    /// QEMU's CPU states, by CPU.
-    pub fn qemu_cpus(&self) -> &[QemuCpuState] {
-        &self.meta.qemu_cpus
+    /// The states of the CPUs that a hypervisor wrote down, control registers included, by CPU.
+    pub fn cpu_states(&self) -> &[CpuState] {
+        &self.meta.cpu_states
     }
 
     /// Fields of the format's own header.
@@ -145,6 +145,9 @@ impl PhysicalMemory for Dump {
     }
     fn memory_run(&self, from: u64) -> Option<(u64, u64)> {
         self.memory.memory_run(from)
+    }
+    fn frame_of_entry(&self, frame: u64) -> u64 {
+        self.memory.frame_of_entry(frame)
     }
 }
 

@@ -3,46 +3,48 @@
 //! Both classes and byte orders; a 64-bit file may hold a 32-bit machine.
 
 mod header;
-mod ranges;
-
-use std::sync::Arc;
 
 use crate::{
-    Arch, Fault, Format, FormatKind, LoadSegment, OpenError, Page, PhysicalMemory, Presence, Read,
-    Reason,
-    image::Image,
+    Arch, Format, FormatKind, LoadSegment, OpenError, OpenOptions, PhysicalMemory,
+    dom0::{self, Dom0},
     meta::{FileInfo, Input, Meta, Opened, Truncation},
     note,
+    reader::{Answer, Reader, Tested, single},
+    segments::{Load, Segments},
 };
-use header::ElfHeader;
-use ranges::{Ranges, Stored};
 
-pub(crate) use header::{is_core, is_elf};
+pub(crate) use header::{ElfHeader, Section, is_core, is_elf};
 
-/// Memory of an ELF core.
-struct Elf {
-    image: Image,
-    page_size: u64,
-    ranges: Ranges,
-    /// What frames beyond a segment's file size read as, when they do.
-    zero_page: Option<Arc<[u8]>>,
-}
+pub(crate) const READER: Reader = Reader {
+    name: "ELF core",
+    about: "/proc/vmcore as it is, makedumpfile -E, QEMU's and libvirt's dump-guest-memory, VirtualBox's dumpvmcore, the core of a Xen host (of which dom0's memory is read), s390 stand-alone dumps in ELF form",
+    tested: Tested::Real,
+    recognise: |input| is_core(&input.image),
+    answer: Answer::Open(open),
+};
 
 /// Opens an ELF core.
 ///
 /// # Errors
 /// A header that is cut or makes no sense.
-pub(crate) fn open(input: Input, zero_excluded: bool) -> Result<Opened, OpenError> {
-    let Input { path, image } = input;
+fn open(inputs: Vec<Input>, options: &OpenOptions) -> Result<Opened, OpenError> {
+    let input = single(inputs)?;
+    let Input { path, image, .. } = input.clone();
     let header = ElfHeader::parse(&image)
         .ok_or_else(|| OpenError::corrupt(&path, "the ELF header is cut or makes no sense"))?;
     let arch = Arch::from_elf(header.machine, header.class64);
     let mut meta = Meta::new(Format::new(FormatKind::Elf), arch, header.big_endian);
     let programs = header.programs(&image);
     let mut notes = Vec::new();
+    // Together, not each: program headers may name the same area many times.
+    let mut room = note::NOTES_LIMIT;
     for program in programs.iter().filter(|program| program.is_note()) {
-        let size = program.file_size.min(note::NOTES_LIMIT) as usize;
-        notes.extend(note::parse(&image.get_up_to(program.offset, size), header.big_endian));
+        let size = program.file_size.min(room);
+        room -= size;
+        notes.extend(note::parse(
+            &image.get_up_to(program.offset, size as usize),
+            header.big_endian,
+        ));
     }
     if notes.iter().any(|note| note.name == "QEMU") {
         meta.format.kind = FormatKind::QemuElf;
@@ -55,7 +57,9 @@ pub(crate) fn open(input: Input, zero_excluded: bool) -> Result<Opened, OpenErro
         meta.page_size = size;
     }
     let loads: Vec<_> = programs.into_iter().filter(|program| program.is_load()).collect();
-    let ranges = Ranges::new(&loads, meta.page_size, |at, len| image.extent(at, len));
+    let ranges: Vec<Load> = loads.iter().map(|load| load.range()).collect();
+    let memory = Segments::new(image.clone(), meta.page_size, &ranges, options.zero_excluded);
+    let ranges = memory.ranges();
     let expected = loads
         .iter()
         .map(|load| load.offset.saturating_add(load.file_size))
@@ -63,10 +67,15 @@ pub(crate) fn open(input: Input, zero_excluded: bool) -> Result<Opened, OpenErro
     let truncated = expected > image.len() || image.is_cut();
     if truncated {
         let actual = image.len();
+        let expected = Some(expected).filter(|&expected| expected > actual);
         meta.completeness.truncated = vec![Truncation { path: path.clone(), expected, actual }];
     }
-    meta.files =
-        vec![FileInfo { path, size: image.file_len(), truncated, pfns: (0, ranges.max_pfn()) }];
+    if !loads.is_empty() && ranges.is_impossible() {
+        let what =
+            format!("none of its {} segments can be: they end beyond every address", loads.len());
+        return Err(OpenError::corrupt(&path, what));
+    }
+    meta.files = vec![FileInfo::new(&input, truncated, (0, ranges.max_pfn()))];
     meta.header.segments = loads
         .iter()
         .map(|load| LoadSegment {
@@ -76,84 +85,18 @@ pub(crate) fn open(input: Input, zero_excluded: bool) -> Result<Opened, OpenErro
             memory_size: load.memory_size,
         })
         .collect();
-    let page_size = meta.page_size;
-    let zero_page = zero_excluded.then(|| zeros(page_size));
-    Ok(Opened { memory: Box::new(Elf { image, page_size, ranges, zero_page }), meta })
-}
-
-fn zeros(size: u64) -> Arc<[u8]> {
-    std::iter::repeat_n(0, size as usize).collect()
-}
-
-impl Elf {
-    /// A page that lies in several segments, or not all in any. Filters work on whole pages, so
-    /// what no segment has of a page that is there in part was no memory, and reads as zeros.
-    fn compose(&self, start: u64, pieces: &[Stored]) -> Result<Page<'_>, Fault> {
-        let mut page = zeros(self.page_size);
-        let Some(out) = Arc::get_mut(&mut page) else {
-            return Err(Fault::physical(start, Reason::Corrupt));
-        };
-        for piece in pieces {
-            let from = piece.start.max(start);
-            let to = piece.end.min(start.saturating_add(self.page_size));
-            let at = piece.offset + (from - piece.start);
-            let there = self.image.len().saturating_sub(at);
-            let bytes = self
-                .image
-                .get(at, (to - from) as usize)
-                .ok_or(Fault::physical(from.saturating_add(there), Reason::Truncated))?;
-            let skip = (from - start) as usize;
-            out[skip..skip + bytes.len()].copy_from_slice(&bytes);
-        }
-        Ok(Page::Cached(page))
-    }
-}
-
-impl PhysicalMemory for Elf {
-    fn page_size(&self) -> u64 {
-        self.page_size
-    }
-
-    fn page(&self, pfn: u64) -> Read<Page<'_>> {
-        let not_saved = Fault::physical(pfn.saturating_mul(self.page_size), Reason::NotSaved);
-        let start = pfn.checked_mul(self.page_size).ok_or(not_saved)?;
-        let pieces = self.ranges.within(start, start.saturating_add(self.page_size));
-        match pieces {
-            [] => match &self.zero_page {
-                Some(zeros) if self.ranges.is_left_out(start) => Ok(Page::Cached(zeros.clone())),
-                _ => Err(not_saved),
-            },
-            [piece] if piece.start <= start && piece.end - start >= self.page_size => {
-                let at = piece.offset + (start - piece.start);
-                match self.image.slice(at, self.page_size as usize) {
-                    Some(bytes) => Ok(Page::Mapped(bytes)),
-                    None => self.compose(start, pieces),
-                }
+    let frames = dom0::frame_list(&meta.notes, arch, header.big_endian);
+    let memory: Box<dyn PhysicalMemory> = match frames {
+        None => Box::new(memory),
+        Some(frames) => match Dom0::new(memory, frames) {
+            Ok(dom0) => {
+                meta.format.kind = FormatKind::XenHost;
+                // Virtual addresses of a host's segments are Xen's.
+                meta.header.segments.clear();
+                Box::new(dom0)
             }
-            pieces => self.compose(start, pieces),
-        }
-    }
-
-    fn presence(&self, pfn: u64) -> Presence {
-        if self.ranges.run_at(pfn).is_some_and(|(first, _)| first <= pfn) {
-            return Presence::Stored;
-        }
-        let start = pfn.saturating_mul(self.page_size);
-        match self.ranges.within(start, start.saturating_add(self.page_size)) {
-            [] => Presence::NotSaved,
-            _ => Presence::Truncated,
-        }
-    }
-
-    fn max_pfn(&self) -> u64 {
-        self.ranges.max_pfn()
-    }
-
-    fn stored_run(&self, from: u64) -> Option<(u64, u64)> {
-        self.ranges.run_at(from).map(|(first, end)| (first.max(from), end))
-    }
-
-    fn memory_run(&self, from: u64) -> Option<(u64, u64)> {
-        self.ranges.memory_at(from).map(|(first, end)| (first.max(from), end))
-    }
+            Err(host) => Box::new(host),
+        },
+    };
+    Ok(Opened { memory, meta })
 }

@@ -29,6 +29,49 @@ pub enum OpenError {
         /// Which file.
         path: PathBuf,
     },
+    /// A file of a known kind that is no dump, or none that can be read.
+    #[error("{}: {kind}: {advice}", path.display())]
+    Refused {
+        /// Which file.
+        path: PathBuf,
+        /// What it is.
+        kind: String,
+        /// What to do with it.
+        advice: String,
+    },
+    /// A folder without a dump, with a kernel's log.
+    #[error(
+        "{}: a folder without a dump; there is a kernel's log: necropsy oops {}",
+        folder.display(), log.display()
+    )]
+    OnlyLog {
+        /// Which folder.
+        folder: PathBuf,
+        /// The log that says most.
+        log: PathBuf,
+    },
+    /// A folder with several dumps.
+    #[error("{}: a folder with {count} dumps: name one of them: {names}", folder.display())]
+    SeveralDumps {
+        /// Which folder.
+        folder: PathBuf,
+        /// How many.
+        count: usize,
+        /// The newest of them.
+        names: String,
+    },
+    /// A folder with nothing to open.
+    #[error("{}: a folder without a dump (also none in the folders in it): name a file", folder.display())]
+    NoDumpInside {
+        /// Which folder.
+        folder: PathBuf,
+    },
+    /// One file was named more than once.
+    #[error("{}: given twice (under this name or another): name each file once", path.display())]
+    Twice {
+        /// Which file.
+        path: PathBuf,
+    },
     /// The format is known, and this form of it cannot be read.
     #[error("{}: {format}: {what}", path.display())]
     Unsupported {

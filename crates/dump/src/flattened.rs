@@ -1,11 +1,11 @@
 //! Flattened files (`makedumpfile -F`): a stream of `(offset, size, data)` records, written where
 //! the output cannot seek. Read in place through an index of the rearranged content.
 
-use std::{collections::BTreeMap, io};
+use std::{collections::BTreeMap, io, ops::Range};
 
 use crate::bytes::Fields;
 
-const SIGNATURE: &[u8; 16] = b"makedumpfile\0\0\0\0";
+pub(crate) const SIGNATURE: &[u8; 16] = b"makedumpfile\0\0\0\0";
 /// Where the records begin.
 const HEADER_SIZE: usize = 4096;
 /// Records are written through a cache of pages: very many tiny ones are not makedumpfile's, and
@@ -19,10 +19,10 @@ pub(crate) fn is_flattened(file: &[u8]) -> bool {
 
 /// A piece of content and where it lies in the file, all in bytes.
 #[derive(Debug, Clone, Copy)]
-struct Piece {
-    offset: u64,
-    len: u64,
-    at: u64,
+pub(crate) struct Piece {
+    pub(crate) offset: u64,
+    pub(crate) len: u64,
+    pub(crate) at: u64,
 }
 
 /// Where each piece of the rearranged content lies.
@@ -30,6 +30,8 @@ struct Piece {
 pub(crate) struct Index {
     /// Disjoint, in ascending order of `offset`.
     pieces: Vec<Piece>,
+    /// Neighbouring pieces as one: `(start, end)` of content.
+    islands: Vec<(u64, u64)>,
     /// Size of the content in bytes.
     pub(crate) len: u64,
     /// Whether the stream's end mark was seen.
@@ -69,9 +71,23 @@ impl Index {
             // A stream may end without its mark, but not within a record.
             complete = there == size && at == file.len();
         }
+        Ok(Index::of(pieces, complete))
+    }
+
+    /// An index of pieces that another format arranges, by their offset and without overlap. Holes
+    /// are zeros if it is `complete`.
+    pub(crate) fn of(pieces: BTreeMap<u64, Piece>, complete: bool) -> Self {
         let pieces: Vec<Piece> = pieces.into_values().collect();
-        let len = pieces.last().map_or(0, |piece| piece.offset + piece.len);
-        Ok(Index { pieces, len, complete })
+        let mut islands: Vec<(u64, u64)> = Vec::new();
+        for piece in &pieces {
+            let end = piece.offset + piece.len;
+            match islands.last_mut() {
+                Some(last) if last.1 == piece.offset => last.1 = end,
+                _ => islands.push((piece.offset, end)),
+            }
+        }
+        let len = islands.last().map_or(0, |&(_, end)| end);
+        Index { pieces, islands, len, complete }
     }
 
     /// The piece that holds `offset`, or the first one after it.
@@ -97,14 +113,26 @@ impl Index {
         if self.complete {
             return end.saturating_sub(offset);
         }
-        let mut at = offset;
-        for piece in &self.pieces[self.find(offset)..] {
-            if piece.offset > at || at >= end {
-                break;
-            }
-            at = piece.offset + piece.len;
-        }
-        at.min(end).saturating_sub(offset)
+        let island = self.islands.get(self.island(offset));
+        let there = island.filter(|&&(start, _)| start <= offset).map_or(offset, |&(_, end)| end);
+        there.min(end).saturating_sub(offset)
+    }
+
+    /// The island that holds `offset`, or the first one after it.
+    fn island(&self, offset: u64) -> usize {
+        self.islands.partition_point(|&(_, end)| end <= offset)
+    }
+
+    /// The parts of a range that some piece holds.
+    pub(crate) fn pieces_in(&self, range: Range<u64>) -> Vec<Range<u64>> {
+        let islands = self.islands.get(self.island(range.start)..).unwrap_or(&[]);
+        let within = islands.iter().take_while(|island| island.0 < range.end);
+        within.map(|&(start, end)| start.max(range.start)..end.min(range.end)).collect()
+    }
+
+    /// The first offset from `at` on that a piece holds; the size of the content if none does.
+    pub(crate) fn next_data(&self, at: u64) -> u64 {
+        self.islands.get(self.island(at)).map_or(self.len, |&(start, _)| start.max(at))
     }
 
     /// Copies `len` bytes of content. Holes are zeros, as they are in the file that

@@ -47,8 +47,22 @@ pub enum FormatKind {
         /// Whether the dump spans a set of disks.
         disk_set: bool,
     },
+    /// A core of a Xen guest.
+    Xen {
+        /// Whether the guest knew that it was one (its page tables hold the host's frames).
+        paravirtual: bool,
+    },
+    /// A core of a Xen host, of which dom0's memory is read.
+    XenHost,
     /// A bare image of physical memory.
     Raw,
+    /// Another one, of which there is no more to tell than what it is called.
+    Named {
+        /// In short: `LiME`.
+        name: &'static str,
+        /// As other dump tools say it: `LiME image`.
+        description: &'static str,
+    },
 }
 
 /// None, some or all of the files.
@@ -90,7 +104,9 @@ impl Format {
             FormatKind::Kdump { .. } | FormatKind::QemuKdump { .. } => "Compressed KDUMP",
             FormatKind::Lkcd { .. } => "LKCD dump",
             FormatKind::Sadump { .. } => "SADUMP dump",
+            FormatKind::Xen { .. } | FormatKind::XenHost => "Xen core dump",
             FormatKind::Raw => "memory image",
+            FormatKind::Named { description, .. } => description,
         };
         format!("{carried}{kind}")
     }
@@ -108,7 +124,11 @@ impl fmt::Display for Format {
             FormatKind::Lkcd { version } => write!(f, "LKCD v{version}")?,
             FormatKind::Sadump { disk_set: false } => write!(f, "SADUMP")?,
             FormatKind::Sadump { disk_set: true } => write!(f, "SADUMP disk set")?,
+            FormatKind::Xen { paravirtual: true } => write!(f, "Xen guest core (paravirtual)")?,
+            FormatKind::Xen { paravirtual: false } => write!(f, "Xen guest core")?,
+            FormatKind::XenHost => write!(f, "ELF (Xen host, memory of its dom0)")?,
             FormatKind::Raw => write!(f, "raw memory image")?,
+            FormatKind::Named { name, .. } => f.write_str(name)?,
         }
         if let FormatKind::Kdump { compression, .. } | FormatKind::QemuKdump { compression, .. } =
             self.kind

@@ -8,21 +8,28 @@ mod header;
 mod meta;
 mod part;
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
-    Compression, Fault, OpenError, Page, PhysicalMemory, Presence, Read, Reason, bitmap,
+    Compression, Fault, OpenError, OpenOptions, Page, PhysicalMemory, Presence, Read, Reason,
     cache::PageCache,
     codec::decompress,
-    image::Image,
     meta::{Input, Opened},
+    reader::{Answer, Reader, Tested},
 };
 use header::KdumpHeader;
 use part::Part;
 
-pub(crate) fn is_kdump(image: &Image) -> bool {
-    matches!(&*image.get_up_to(0, 8), b"KDUMP   " | b"DISKDUMP")
-}
+pub(crate) const READER: Reader = Reader {
+    name: "kdump-compressed",
+    about: "makedumpfile (also flattened with -F, split with --split), QEMU's dump-guest-memory -z -l -s, diskdump",
+    tested: Tested::Real,
+    recognise: |input| matches!(&*input.head(8), b"KDUMP   " | b"DISKDUMP"),
+    answer: Answer::Open(open),
+};
+
+/// The main header's fields end here; less is no header.
+const HEADER_SIZE: u64 = 464;
 
 /// The parts of one dump, in ascending order of frames.
 struct Kdump {
@@ -38,17 +45,22 @@ struct Kdump {
 ///
 /// # Errors
 /// A header that makes no sense, or files that are not parts of one dump.
-pub(crate) fn open(
-    files: Vec<Input>,
-    zero_excluded: bool,
-    cache_bytes: usize,
-) -> Result<Opened, OpenError> {
+fn open(files: Vec<Input>, options: &OpenOptions) -> Result<Opened, OpenError> {
+    let OpenOptions { zero_excluded, cache_bytes, .. } = *options;
     let mut parts = Vec::new();
-    for Input { path, image } in files {
+    for input in files {
+        let image = &input.image;
         let header = KdumpHeader::parse(|at, len| image.get_up_to(at, len)).ok_or_else(|| {
-            OpenError::corrupt(&path, "the kdump header makes no sense in any byte order")
+            let is_cut = image.len() < HEADER_SIZE;
+            let what = if is_cut {
+                "cut within its header"
+            } else {
+                "the kdump header makes no sense in any byte order"
+            };
+            OpenError::corrupt(&input.path, what)
         })?;
-        parts.push((path, Part::new(image, header)));
+        let part = Part::new(image.clone(), header);
+        parts.push((input, part));
     }
     parts.sort_by_key(|(_, part)| (part.first, part.end));
     check_set(&parts)?;
@@ -68,9 +80,10 @@ pub(crate) fn open(
 }
 
 /// Parts of one dump say so, agree, and do not overlap.
-fn check_set(parts: &[(PathBuf, Part)]) -> Result<(), OpenError> {
+fn check_set(parts: &[(Input, Part)]) -> Result<(), OpenError> {
     for pair in parts.windows(2) {
-        let [(path_a, a), (path_b, b)] = pair else { continue };
+        let [(input_a, a), (input_b, b)] = pair else { continue };
+        let (path_a, path_b) = (&input_a.path, &input_b.path);
         let (head_a, head_b) = (&a.header, &b.header);
         if head_a.split.is_none() || head_b.split.is_none() {
             return Err(OpenError::not_one_dump(
@@ -173,19 +186,20 @@ impl PhysicalMemory for Kdump {
 
     fn stored_run(&self, from: u64) -> Option<(u64, u64)> {
         for part in &self.parts[self.parts.partition_point(|part| part.end <= from)..] {
-            let bits = part.stored_bits();
             let mut at = from.max(part.first);
-            while let Some(first) = bitmap::find(bits, at, part.end, true) {
-                let end = bitmap::find(bits, first, part.end, false)
-                    .unwrap_or(part.end.min(bits.len() as u64 * 8));
+            while let Some((first, end)) = part.dumped_run(at, part.end) {
                 if !part.may_lack_pages() {
                     return Some((first, end));
                 }
                 // Which frames survived has to be asked one by one.
                 let is_stored = |pfn: &u64| self.presence(*pfn) == Presence::Stored;
-                if let Some(first) = (first..end).find(is_stored) {
-                    let end = (first..end).find(|pfn| !is_stored(pfn)).unwrap_or(end);
-                    return Some((first, end));
+                let mut at_run = first;
+                while let Some(pfn) = part.next_described((at_run, end)) {
+                    if is_stored(&pfn) {
+                        let stop = (pfn..end).find(|pfn| !is_stored(pfn)).unwrap_or(end);
+                        return Some((pfn, stop));
+                    }
+                    at_run = pfn + 1;
                 }
                 at = end;
             }
@@ -195,9 +209,6 @@ impl PhysicalMemory for Kdump {
 
     fn memory_run(&self, from: u64) -> Option<(u64, u64)> {
         // Every part has the bitmap of the whole machine.
-        let bits = self.parts.first()?.memory_bits();
-        let first = bitmap::find(bits, from, self.max_pfn, true)?;
-        let end = bitmap::find(bits, first, self.max_pfn, false);
-        Some((first, end.unwrap_or(self.max_pfn.min(bits.len() as u64 * 8))))
+        self.parts.first()?.memory_run(from, self.max_pfn)
     }
 }

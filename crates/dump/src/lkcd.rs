@@ -4,13 +4,14 @@
 use std::{path::Path, sync::Arc};
 
 use crate::{
-    Arch, Compression, Fault, Format, FormatKind, OpenError, Page, PhysicalMemory, Presence, Read,
-    Reason, Uts,
+    Arch, Compression, Fault, Format, FormatKind, OpenError, OpenOptions, Page, PhysicalMemory,
+    Presence, Read, Reason, Uts,
     bytes::Fields,
     cache::PageCache,
     codec::decompress,
     image::Image,
     meta::{CrashTime, FileInfo, Header, Input, Meta, Opened, Truncation},
+    reader::{Answer, Reader, Tested, single},
 };
 
 const MAGIC: u64 = 0xa819_0173_618f_23ed;
@@ -21,10 +22,16 @@ const PAGE_HEADER: usize = 16;
 const FLAG_COMPRESSED: u32 = 2;
 const FLAG_END: u32 = 4;
 
-pub(crate) fn is_lkcd(image: &Image) -> bool {
-    let bytes = image.get_up_to(0, 8);
-    [false, true].iter().any(|&big| Fields::new(&bytes, big).u64(0) == Some(MAGIC))
-}
+pub(crate) const READER: Reader = Reader {
+    name: "LKCD",
+    about: "Linux Kernel Crash Dumps, header versions 8 and 9",
+    tested: Tested::Generated,
+    recognise: |input| {
+        let bytes = input.head(8);
+        [false, true].iter().any(|&big| Fields::new(&bytes, big).u64(0) == Some(MAGIC))
+    },
+    answer: Answer::Open(open),
+};
 
 struct Lkcd {
     image: Image,
@@ -42,8 +49,9 @@ struct Lkcd {
 ///
 /// # Errors
 /// Versions other than 8 and 9, and headers that make no sense.
-pub(crate) fn open(input: Input, cache_bytes: usize) -> Result<Opened, OpenError> {
-    let Input { path, image } = input;
+fn open(inputs: Vec<Input>, options: &OpenOptions) -> Result<Opened, OpenError> {
+    let input = single(inputs)?;
+    let Input { path, image, .. } = input.clone();
     let head = image.get_up_to(0, 1024).into_owned();
     let big_endian = Fields::new(&head, true).u64(0) == Some(MAGIC);
     let fields = Fields::new(&head, big_endian);
@@ -52,15 +60,15 @@ pub(crate) fn open(input: Input, cache_bytes: usize) -> Result<Opened, OpenError
     let (index, end) = index_pages(&image, big_endian, page_size, data_at);
     let cut = end.is_none() && image.len() > head.len() as u64;
     if cut {
-        let (expected, actual) = (image.len() + PAGE_HEADER as u64, image.len());
-        meta.completeness.truncated = vec![Truncation { path: path.clone(), expected, actual }];
+        let truncation = Truncation { path: path.clone(), expected: None, actual: image.len() };
+        meta.completeness.truncated = vec![truncation];
     }
     let pfns = (
         index.first().map_or(0, |&(pfn, _)| pfn),
         index.last().map_or(0, |&(pfn, _)| pfn.saturating_add(1)),
     );
-    meta.files = vec![FileInfo { path, size: image.file_len(), truncated: cut, pfns }];
-    let cache = PageCache::new(cache_bytes, page_size);
+    meta.files = vec![FileInfo::new(&input, cut, pfns)];
+    let cache = PageCache::new(options.cache_bytes, page_size);
     let memory = Lkcd { image, big_endian, page_size, compression, index, cut, cache };
     Ok(Opened { memory: Box::new(memory), meta })
 }
@@ -123,6 +131,10 @@ fn index_pages(
             end = Some(at);
             break;
         }
+        // No page takes no room: this is a hole of the file, or the end of what was written.
+        if size == 0 {
+            break;
+        }
         let whole = PAGE_HEADER as u64 + u64::from(size);
         if image.extent(at, whole) < whole {
             break;
@@ -158,8 +170,9 @@ impl Lkcd {
             return Err(Reason::Corrupt);
         }
         self.cache.get((0, at), || {
-            let data = self.image.get(at + PAGE_HEADER as u64, size as usize);
-            let data = data.ok_or(Reason::Truncated)?;
+            let place = at + PAGE_HEADER as u64;
+            let data = self.image.get(place, size as usize);
+            let data = data.ok_or_else(|| self.image.why_missing(place, size.into()))?;
             decompress(compression, &data, self.page_size as usize).ok_or(Reason::Corrupt)
         })
     }

@@ -1,15 +1,33 @@
 //! The one place that maps files into memory.
 
-use std::{fs::File, io, ops::Deref, path::Path};
+use std::{
+    fs::File,
+    io::{self, Seek},
+    ops::{Deref, Range},
+    os::unix::fs::{FileTypeExt, MetadataExt},
+    path::Path,
+};
+
+use rustix::fs::{SeekFrom, seek};
 
 /// A whole file, mapped read-only, or bytes that stand for one.
 #[derive(Debug)]
-pub enum Map {
-    /// A mapped file.
-    File(memmap2::Mmap),
-    /// Bytes that were unpacked, or made.
-    Bytes(Vec<u8>),
+pub struct Map {
+    bytes: Bytes,
+    /// The file, where it takes less room on the disk than it is long: it has holes.
+    sparse: Option<File>,
 }
+
+#[derive(Debug)]
+enum Bytes {
+    File(memmap2::Mmap),
+    Memory(Vec<u8>),
+}
+
+/// Bytes of a page, or a multiple.
+const PAGE: usize = 1 << 16;
+/// More pieces between holes than this are not told apart.
+const PIECES: usize = 1 << 16;
 
 impl Map {
     /// Maps `path`. An empty file yields an empty slice.
@@ -17,26 +35,47 @@ impl Map {
     /// # Errors
     /// Those of opening and mapping the file.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        Self::of_file(File::open(path)?)
+    }
+
+    /// Maps a file that is open.
+    ///
+    /// # Errors
+    /// Those of mapping the file; it is no file that can be mapped.
+    pub fn of_file(mut file: File) -> io::Result<Self> {
         let meta = file.metadata()?;
-        if !meta.is_file() {
-            return Err(io::Error::other("not a regular file"));
+        if meta.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "a folder, not a file"));
         }
-        if meta.len() == 0 {
-            return Ok(Map::Bytes(Vec::new()));
+        let is_disk = meta.file_type().is_block_device();
+        if !meta.is_file() && !is_disk {
+            let what =
+                "not a regular file: a dump is read here and there, which this does not allow";
+            return Err(io::Error::other(what));
         }
+        let len = if is_disk { file.seek(io::SeekFrom::End(0))? } else { meta.len() };
+        if len == 0 {
+            return Ok(Map::of(Vec::new()));
+        }
+        let len = usize::try_from(len).map_err(io::Error::other)?;
         // SAFETY: the mapping is private and read-only, and is handed out as `&[u8]` bound to
         // `self`. What remains is another process changing or cutting the file meanwhile: changed
         // bytes are input like any other (nothing is validated once and trusted later), and a cut
         // ends the process with SIGBUS, as it does every program that maps files.
         #[allow(unsafe_code)]
-        let map = unsafe { memmap2::Mmap::map(&file)? };
-        Ok(Map::File(map))
+        let map = unsafe { memmap2::MmapOptions::new().len(len).map(&file)? };
+        let is_sparse = !is_disk && meta.blocks().saturating_mul(512) < meta.len();
+        Ok(Map { bytes: Bytes::File(map), sparse: is_sparse.then_some(file) })
+    }
+
+    /// Bytes that were unpacked, or made.
+    pub fn of(bytes: Vec<u8>) -> Self {
+        Map { bytes: Bytes::Memory(bytes), sparse: None }
     }
 
     /// Gives back the memory that reading a part of a mapped file took. The part can be read again.
-    pub fn release(&self, range: std::ops::Range<usize>) {
-        let Map::File(map) = self else { return };
+    pub fn release(&self, range: Range<usize>) {
+        let Bytes::File(map) = &self.bytes else { return };
         // Whole pages alone: a neighbour may still be in use.
         let start = range.start.next_multiple_of(PAGE);
         let end = range.end.min(map.len()) / PAGE * PAGE;
@@ -49,17 +88,46 @@ impl Map {
             };
         }
     }
-}
 
-/// Bytes of a page, or a multiple.
-const PAGE: usize = 1 << 16;
+    /// The parts of `range` that may hold something other than zeros: what is between them is a
+    /// hole of a sparse file. Disjoint, ascending; where the file system does not tell, all of it.
+    pub fn data_in(&self, range: Range<u64>) -> Vec<Range<u64>> {
+        let end = range.end.min(self.len() as u64);
+        let mut parts = Vec::new();
+        let mut at = range.start;
+        while at < end {
+            let data = self.next_data(at).min(end);
+            if data >= end {
+                break;
+            }
+            let hole = match &self.sparse {
+                Some(file) if parts.len() < PIECES => seek(file, SeekFrom::Hole(data)).ok(),
+                _ => None,
+            };
+            let stop = hole.unwrap_or(end).min(end).max(data + 1);
+            parts.push(data..stop);
+            at = stop;
+        }
+        parts
+    }
+
+    /// The first offset from `at` on that is not in a hole; the file's size when there is none.
+    pub fn next_data(&self, at: u64) -> u64 {
+        let Some(file) = &self.sparse else { return at };
+        match seek(file, SeekFrom::Data(at)) {
+            Ok(data) => data.max(at),
+            Err(rustix::io::Errno::NXIO) => self.len() as u64,
+            Err(_) => at,
+        }
+    }
+}
 
 impl Deref for Map {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
-        match self {
-            Map::File(map) => map,
-            Map::Bytes(bytes) => bytes,
+        match &self.bytes {
+            Bytes::File(map) => map,
+            Bytes::Memory(bytes) => bytes,
         }
     }
 }

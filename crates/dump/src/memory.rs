@@ -24,6 +24,15 @@ pub enum Page<'a> {
     Mapped(&'a [u8]),
     /// Was decompressed into the cache.
     Cached(Arc<[u8]>),
+    /// Lies in a piece of several pages that was decompressed.
+    Within {
+        /// The piece.
+        piece: Arc<[u8]>,
+        /// First byte of the page in it.
+        at: usize,
+        /// Bytes of the page.
+        len: usize,
+    },
 }
 
 impl Deref for Page<'_> {
@@ -32,6 +41,7 @@ impl Deref for Page<'_> {
         match self {
             Page::Mapped(bytes) => bytes,
             Page::Cached(bytes) => bytes,
+            Page::Within { piece, at, len } => piece.get(*at..at + len).unwrap_or(&[]),
         }
     }
 }
@@ -64,6 +74,12 @@ pub trait PhysicalMemory: Send + Sync {
     /// [`stored_run`](Self::stored_run), which it equals where the format does not know more.
     fn memory_run(&self, from: u64) -> Option<(u64, u64)> {
         self.stored_run(from)
+    }
+
+    /// The frame that the frame number in a page-table entry stands for: another one only in
+    /// paravirtual guests, whose tables hold the host's numbers.
+    fn frame_of_entry(&self, frame: u64) -> u64 {
+        frame
     }
 
     /// Fills `buf` with physical memory from `address` on.
@@ -110,5 +126,8 @@ impl<M: PhysicalMemory + ?Sized> PhysicalMemory for Arc<M> {
     }
     fn memory_run(&self, from: u64) -> Option<(u64, u64)> {
         (**self).memory_run(from)
+    }
+    fn frame_of_entry(&self, frame: u64) -> u64 {
+        (**self).frame_of_entry(frame)
     }
 }

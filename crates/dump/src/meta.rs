@@ -3,8 +3,7 @@
 use std::{fmt, path::PathBuf};
 
 use crate::{
-    Arch, Format, Note, PhysicalMemory, PrStatus, QemuCpuState, VmCoreInfo, bytes::Fields,
-    image::Image,
+    Arch, CpuState, Format, Note, PhysicalMemory, PrStatus, VmCoreInfo, bytes::Fields, image::Image,
 };
 
 /// `struct new_utsname`, as far as the format's header carries it.
@@ -89,8 +88,10 @@ pub struct Header {
 /// One file of the dump.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileInfo {
-    /// As given, or the unpacked copy of it.
+    /// As given; of a member of an archive, `ARCHIVE:MEMBER`.
     pub path: PathBuf,
+    /// The unpacked copy that is read in its place.
+    pub unpacked: Option<PathBuf>,
     /// Bytes on the disk.
     pub size: u64,
     /// Whether content is beyond its end.
@@ -99,13 +100,27 @@ pub struct FileInfo {
     pub pfns: (u64, u64),
 }
 
+impl FileInfo {
+    /// A file of a dump, read as it lies.
+    pub(crate) fn new(input: &Input, truncated: bool, pfns: (u64, u64)) -> Self {
+        FileInfo {
+            path: input.path.clone(),
+            unpacked: input.unpacked.clone(),
+            size: input.image.file_len(),
+            truncated: truncated || input.cut.is_some(),
+            pfns,
+        }
+    }
+}
+
 /// A file that ends before its content does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Truncation {
     /// Which file.
     pub path: PathBuf,
-    /// Bytes of content that its headers speak of, at least.
-    pub expected: u64,
+    /// Bytes of content that its headers speak of, at least; `None` where they do not tell, and a
+    /// stream stops before its end mark.
+    pub expected: Option<u64>,
     /// Bytes of content that are there.
     pub actual: u64,
 }
@@ -123,12 +138,17 @@ pub struct Completeness {
     pub truncated: Vec<Truncation>,
     /// Ranges of frames, first and end, whose parts of the split set were not given.
     pub missing_parts: Vec<(u64, u64)>,
+    /// Packed files of which only the beginning could be unpacked, and why.
+    pub packed_cut: Vec<(PathBuf, String)>,
 }
 
 impl Completeness {
     /// Whether something that the dump once held is not there (filtering does not count).
     pub fn is_damaged(&self) -> bool {
-        self.incomplete || !self.truncated.is_empty() || !self.missing_parts.is_empty()
+        self.incomplete
+            || !self.truncated.is_empty()
+            || !self.missing_parts.is_empty()
+            || !self.packed_cut.is_empty()
     }
 }
 
@@ -140,7 +160,18 @@ impl fmt::Display for Completeness {
         }
         for Truncation { path, expected, actual } in &self.truncated {
             let path = path.display();
-            writeln!(f, "truncated: {path} has {actual} of at least {expected} bytes")?;
+            match expected {
+                Some(expected) => {
+                    writeln!(f, "truncated: {path} has {actual} of at least {expected} bytes")?;
+                }
+                None => writeln!(
+                    f,
+                    "truncated: {path} stops within its pages, after {actual} bytes of content"
+                )?,
+            }
+        }
+        for (path, why) in &self.packed_cut {
+            writeln!(f, "truncated: {}: {why}; what came before it is used", path.display())?;
         }
         for (first, end) in &self.missing_parts {
             writeln!(f, "missing part: page frames {first:#x} to {end:#x} were not given")?;
@@ -159,7 +190,7 @@ pub(crate) struct Meta {
     pub(crate) vmcoreinfo: Option<VmCoreInfo>,
     pub(crate) notes: Vec<Note>,
     pub(crate) prstatus: Vec<PrStatus>,
-    pub(crate) qemu_cpus: Vec<QemuCpuState>,
+    pub(crate) cpu_states: Vec<CpuState>,
     pub(crate) header: Header,
     pub(crate) files: Vec<FileInfo>,
     pub(crate) completeness: Completeness,
@@ -176,7 +207,7 @@ impl Meta {
             vmcoreinfo: None,
             notes: Vec::new(),
             prstatus: Vec::new(),
-            qemu_cpus: Vec::new(),
+            cpu_states: Vec::new(),
             header: Header::default(),
             files: Vec::new(),
             completeness: Completeness::default(),
@@ -188,7 +219,7 @@ impl Meta {
         let prstatus = notes.iter().filter(|note| note.is_prstatus());
         self.prstatus =
             prstatus.filter_map(|n| PrStatus::parse(n, self.arch, self.big_endian)).collect();
-        self.qemu_cpus = notes.iter().filter_map(QemuCpuState::parse).collect();
+        self.cpu_states = notes.iter().filter_map(CpuState::parse).collect();
         let named = |name: &str| notes.iter().find(|note| note.name == name);
         if self.vmcoreinfo.is_none() {
             self.vmcoreinfo = named("VMCOREINFO").map(|note| VmCoreInfo::parse(&note.desc));
@@ -206,8 +237,33 @@ pub(crate) struct Opened {
     pub(crate) meta: Meta,
 }
 
-/// A file of the set that was recognised.
+/// A file that was given, unpacked where it was packed.
+#[derive(Debug, Clone)]
 pub(crate) struct Input {
+    /// As given.
     pub(crate) path: PathBuf,
     pub(crate) image: Image,
+    /// The unpacked copy that is read in its place.
+    pub(crate) unpacked: Option<PathBuf>,
+    /// Why only the beginning could be unpacked, when that is so.
+    pub(crate) cut: Option<String>,
+    /// How it was packed, from the outside in.
+    pub(crate) packings: Vec<&'static str>,
+}
+
+impl Input {
+    /// A file that is read as it lies.
+    pub(crate) fn plain(path: PathBuf, image: Image) -> Self {
+        Input { path, image, unpacked: None, cut: None, packings: Vec::new() }
+    }
+
+    /// The first bytes, as many as there are.
+    pub(crate) fn head(&self, len: usize) -> std::borrow::Cow<'_, [u8]> {
+        self.image.get_up_to(0, len)
+    }
+
+    /// Whether these bytes are at that offset.
+    pub(crate) fn has(&self, at: u64, bytes: &[u8]) -> bool {
+        *self.image.get_up_to(at, bytes.len()) == *bytes
+    }
 }

@@ -3,7 +3,9 @@
 use crate::bytes::Fields;
 
 /// Most bytes of notes that one dump may have; beyond that the sizes in the header are wrong.
-pub(crate) const NOTES_LIMIT: u64 = 256 << 20;
+pub(crate) const NOTES_LIMIT: u64 = 48 << 20;
+/// Most notes: 20 for each of 8192 CPUs.
+const NOTE_COUNT: usize = 1 << 18;
 
 /// One ELF note.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +49,9 @@ pub(crate) fn parse(bytes: &[u8], big_endian: bool) -> Vec<Note> {
         let Some(desc_at) = name_at.checked_add(padded(namesz)) else { break };
         let Some(desc_end) = desc_at.checked_add(descsz as usize) else { break };
         let Some(desc) = bytes.get(desc_at..desc_end) else { break };
+        if notes.len() >= NOTE_COUNT {
+            break;
+        }
         if (namesz, descsz) != (0, 0) {
             let name = fields.string(name_at, namesz as usize);
             notes.push(Note { name, kind, desc: desc.into() });

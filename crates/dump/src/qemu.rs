@@ -18,7 +18,7 @@ pub struct Segment {
 
 /// One virtual CPU.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct QemuCpuState {
+pub struct CpuState {
     /// `rax rbx rcx rdx rsi rdi rsp rbp r8 … r15`, in this order.
     pub general: [u64; 16],
     /// Instruction pointer, virtual.
@@ -46,7 +46,7 @@ const GENERAL: [&str; 16] = [
     "r14", "r15",
 ];
 
-impl QemuCpuState {
+impl CpuState {
     /// `None` unless this is a whole `QEMU` note of a known version.
     pub fn parse(note: &Note) -> Option<Self> {
         if note.name != "QEMU" || note.kind != 0 {
@@ -57,7 +57,7 @@ impl QemuCpuState {
         if fields.u32(0)? != 1 || size > note.desc.len() {
             return None;
         }
-        let mut state = QemuCpuState::default();
+        let mut state = CpuState::default();
         for (index, register) in state.general.iter_mut().enumerate() {
             *register = fields.u64(8 + index * 8)?;
         }

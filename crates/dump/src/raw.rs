@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::{
     Fault, Format, FormatKind, OpenError, Page, PhysicalMemory, Presence, Read, Reason,
     image::Image,
-    meta::{FileInfo, Meta, Opened},
+    meta::{FileInfo, Input, Meta, Opened},
 };
 
 /// The image says nothing about the machine; 4 KiB pages fit every supported one.
@@ -29,12 +29,12 @@ pub(crate) fn split_address(path: &Path) -> Option<(PathBuf, u64)> {
 
 /// Opens images at their addresses, which must be page-aligned. A last page that is not whole
 /// cannot be read.
-pub(crate) fn open(images: Vec<(PathBuf, u64)>) -> Result<Opened, OpenError> {
+pub(crate) fn open(mut images: Vec<(Input, u64)>) -> Result<Opened, OpenError> {
     let mut parts = Vec::new();
     let mut meta = Meta::new(Format::new(FormatKind::Raw), None, false);
-    let mut images = images;
     images.sort_by_key(|(_, address)| *address);
-    for (path, address) in images {
+    for (input, address) in images {
+        let path = input.path.clone();
         if address % PAGE_SIZE != 0 {
             return Err(OpenError::unsupported(
                 &path,
@@ -42,21 +42,15 @@ pub(crate) fn open(images: Vec<(PathBuf, u64)>) -> Result<Opened, OpenError> {
                 format!("address {address:#x} is not a multiple of {PAGE_SIZE:#x}"),
             ));
         }
-        let image = Image::open(&path).map_err(|error| OpenError::io(&path, error))?;
         let first = address / PAGE_SIZE;
-        let end = first + image.len() / PAGE_SIZE;
+        let end = first + input.image.len() / PAGE_SIZE;
         if let Some(before) = meta.files.last()
             && before.pfns.1 > first
         {
             return Err(OpenError::not_one_dump(&before.path, &path, "they overlap in memory"));
         }
-        meta.files.push(FileInfo {
-            path,
-            size: image.file_len(),
-            truncated: false,
-            pfns: (first, end),
-        });
-        parts.push((first, end, image));
+        meta.files.push(FileInfo::new(&input, false, (first, end)));
+        parts.push((first, end, input.image));
     }
     Ok(Opened { memory: Box::new(Raw { parts }), meta })
 }
@@ -73,12 +67,12 @@ impl PhysicalMemory for Raw {
     }
 
     fn page(&self, pfn: u64) -> Read<Page<'_>> {
-        let page = self
-            .part(pfn)
-            .filter(|(first, ..)| *first <= pfn)
-            .and_then(|(first, _, image)| image.slice((pfn - first) * PAGE_SIZE, 4096));
-        let fault = Fault::physical(pfn.saturating_mul(PAGE_SIZE), Reason::NotSaved);
-        page.map(Page::Mapped).ok_or(fault)
+        let fault = |reason| Fault::physical(pfn.saturating_mul(PAGE_SIZE), reason);
+        let part = self.part(pfn).filter(|(first, ..)| *first <= pfn);
+        let (first, _, image) = part.ok_or(fault(Reason::NotSaved))?;
+        let at = (pfn - first) * PAGE_SIZE;
+        let page = image.slice(at, PAGE_SIZE as usize);
+        page.map(Page::Mapped).ok_or_else(|| fault(image.why_missing(at, PAGE_SIZE)))
     }
 
     fn presence(&self, pfn: u64) -> Presence {

@@ -61,4 +61,7 @@ impl<M: PhysicalMemory> PhysicalMemory for Recorder<M> {
     fn memory_run(&self, from: u64) -> Option<(u64, u64)> {
         self.memory.memory_run(from)
     }
+    fn frame_of_entry(&self, frame: u64) -> u64 {
+        self.memory.frame_of_entry(frame)
+    }
 }

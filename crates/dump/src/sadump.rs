@@ -8,11 +8,13 @@
 use std::sync::Arc;
 
 use crate::{
-    Arch, Fault, Format, FormatKind, OpenError, Page, PhysicalMemory, Presence, Read, Reason,
-    bitmap::{self, Ranks},
+    Arch, Fault, Format, FormatKind, OpenError, OpenOptions, Page, PhysicalMemory, Presence, Read,
+    Reason,
+    bitmap::{Bitmap, First},
     bytes::Fields,
     image::Image,
     meta::{Completeness, FileInfo, Header, Input, Meta, Opened, Truncation},
+    reader::{Answer, Reader, Tested},
 };
 
 const SIGNATURE: &[u8; 8] = b"sadump\0\0";
@@ -23,9 +25,28 @@ const SET_NUMBER_AT: usize = 0x98;
 const EFER_AT: usize = 0x3e0;
 const EFER_LONG_MODE: u64 = 1 << 10;
 
-pub(crate) fn is_sadump(image: &Image) -> bool {
-    // A backup file begins with a header that has no signature.
-    [0, BLOCK].iter().any(|&at| &*image.get_up_to(at, 8) == SIGNATURE)
+/// A backup begins with a header that has no signature: identifiers and a time, then a few bytes.
+/// This one is the size of the disk set's header in blocks.
+const BACKUP_SET_HEADER_AT: usize = 0x32;
+
+pub(crate) const READER: Reader = Reader {
+    name: "SADUMP",
+    about: "the stand-alone dump of Fujitsu's firmware: a partition, the disks of a set, a media backup",
+    tested: Tested::Generated,
+    recognise: |input| has_signature(&input.image, 0) || backup_header(&input.image).is_some(),
+    answer: Answer::Open(open),
+};
+
+fn has_signature(image: &Image, at: u64) -> bool {
+    &*image.get_up_to(at, 8) == SIGNATURE
+}
+
+/// Where the dump header is in a media backup, behind the disk set's header if there was one;
+/// `None` when it is none.
+fn backup_header(image: &Image) -> Option<u64> {
+    let head = image.get(0, BLOCK as usize).filter(|head| !head.starts_with(SIGNATURE))?;
+    let set_header = u64::from(*head.get(BACKUP_SET_HEADER_AT)?);
+    [BLOCK * (1 + set_header), BLOCK].into_iter().find(|&at| has_signature(image, at))
 }
 
 /// One disk: its file and where its pages begin.
@@ -37,13 +58,13 @@ struct Disk {
 }
 
 struct Sadump {
+    /// The first disk's file, with both bitmaps.
+    head: Image,
     /// In the order of the set.
     disks: Vec<Disk>,
     max_pfn: u64,
-    /// Bits turned to count from the least significant.
-    memory: Vec<u8>,
-    stored: Vec<u8>,
-    ranks: Ranks,
+    memory: Bitmap,
+    stored: Bitmap,
     zero_page: Option<Arc<[u8]>>,
 }
 
@@ -63,7 +84,7 @@ struct DumpHeader {
 ///
 /// # Errors
 /// Headers that make no sense, and a set without its first disk.
-pub(crate) fn open(mut inputs: Vec<Input>, zero_excluded: bool) -> Result<Opened, OpenError> {
+fn open(mut inputs: Vec<Input>, options: &OpenOptions) -> Result<Opened, OpenError> {
     inputs.sort_by_key(|input| set_number(&input.image));
     let Some(first) = inputs.first() else { return Err(OpenError::NoFile) };
     let is_set = set_number(&first.image) != 0;
@@ -80,10 +101,10 @@ pub(crate) fn open(mut inputs: Vec<Input>, zero_excluded: bool) -> Result<Opened
     let bitmap_at = sub_header_at + header.sub_header * BLOCK;
     let dumpable_at = bitmap_at + header.bitmap * BLOCK;
     let pages_at = dumpable_at + header.dumpable_bitmap * BLOCK;
-    let memory = mirrored(&first.image, bitmap_at, header.bitmap * BLOCK);
-    let stored = mirrored(&first.image, dumpable_at, header.dumpable_bitmap * BLOCK);
-
-    let arch = is_long_mode(&first.image, sub_header_at, header.nr_cpus).then_some(Arch::X86_64);
+    let head = first.image.clone();
+    let memory = Bitmap::new(&head, bitmap_at, header.bitmap * BLOCK, First::High);
+    let stored = Bitmap::new(&head, dumpable_at, header.dumpable_bitmap * BLOCK, First::High);
+    let arch = mode(&head, sub_header_at, header.nr_cpus);
     let format = Format::new(FormatKind::Sadump { disk_set: is_set });
     let mut meta = Meta::new(format, arch, false);
     meta.header = Header {
@@ -95,25 +116,21 @@ pub(crate) fn open(mut inputs: Vec<Input>, zero_excluded: bool) -> Result<Opened
     };
     let mut disks = Vec::new();
     let mut first_page = 0;
-    for Input { path, image } in inputs {
+    for input in inputs {
         let pages_at = if disks.is_empty() { pages_at } else { BLOCK };
-        let pages = image.len().saturating_sub(pages_at) / BLOCK;
-        meta.files.push(FileInfo {
-            path,
-            size: image.file_len(),
-            truncated: false,
-            pfns: (0, header.max_pfn),
-        });
+        let pages = input.image.len().saturating_sub(pages_at) / BLOCK;
+        meta.files.push(FileInfo::new(&input, false, (0, header.max_pfn)));
+        let image = input.image;
         disks.push(Disk { image, pages_at, first_page });
         first_page += pages;
     }
-    let zero_page = zero_excluded.then(|| std::iter::repeat_n(0, BLOCK as usize).collect());
+    let zero_page = options.zero_excluded.then(|| std::iter::repeat_n(0, BLOCK as usize).collect());
     let max_pfn = header.max_pfn;
-    let memory = Sadump { disks, max_pfn, memory, stored, ranks: Ranks::default(), zero_page };
-    let wanted = memory.ranks.rank(&memory.stored, max_pfn);
+    let wanted = stored.rank(&head, max_pfn);
+    let memory = Sadump { head, disks, max_pfn, memory, stored, zero_page };
     if let (true, Some(file)) = (wanted > first_page, meta.files.last_mut()) {
         file.truncated = true;
-        let expected = file.size + (wanted - first_page) * BLOCK;
+        let expected = Some(file.size.saturating_add((wanted - first_page).saturating_mul(BLOCK)));
         let cut = Truncation { path: file.path.clone(), expected, actual: file.size };
         meta.completeness = Completeness { truncated: vec![cut], ..Completeness::default() };
     }
@@ -122,6 +139,9 @@ pub(crate) fn open(mut inputs: Vec<Input>, zero_excluded: bool) -> Result<Opened
 }
 
 fn set_number(image: &Image) -> u32 {
+    if backup_header(image).is_some() {
+        return 0;
+    }
     let bytes = image.get_up_to(0, 256);
     let fields = Fields::new(&bytes, false);
     if bytes.starts_with(SIGNATURE) { fields.u32(SET_NUMBER_AT).unwrap_or(0) } else { 0 }
@@ -129,10 +149,12 @@ fn set_number(image: &Image) -> u32 {
 
 /// The dump header is in block 1, or behind the disk-set header, whose first number is its size.
 fn find_header(image: &Image) -> Option<(u64, DumpHeader)> {
-    let block_1 = image.get_up_to(BLOCK, 8);
     let mut at = BLOCK;
-    if &*block_1 != SIGNATURE {
-        at += u64::from(Fields::new(&block_1, false).u32(0)?) * BLOCK;
+    if let Some(backup) = backup_header(image) {
+        at = backup;
+    } else if !has_signature(image, BLOCK) {
+        let set_header = image.get_up_to(BLOCK, 4);
+        at += u64::from(Fields::new(&set_header, false).u32(0)?) * BLOCK;
     }
     let bytes = image.get_up_to(at, 0x80);
     let fields = Fields::new(&bytes, false);
@@ -155,39 +177,35 @@ fn find_header(image: &Image) -> Option<(u64, DumpHeader)> {
     (bytes.starts_with(SIGNATURE) && fields.u32(0x28) == Some(BLOCK as u32)).then_some((at, header))
 }
 
-/// Whether any CPU was in long mode. The area: size of one state 4, then for each CPU 16 bytes
-/// about its APIC, then the states.
-fn is_long_mode(image: &Image, at: u64, nr_cpus: u32) -> bool {
+/// 64-bit if any CPU was in long mode, 32-bit if the states say that none was. The area: size of
+/// one state 4, then for each CPU 16 bytes about its APIC, then the states.
+fn mode(image: &Image, at: u64, nr_cpus: u32) -> Option<Arch> {
     let head = image.get_up_to(at, 4);
-    let Some(size) = Fields::new(&head, false).u32(0) else { return false };
-    (0..u64::from(nr_cpus.min(1 << 16))).any(|cpu| {
+    let size = Fields::new(&head, false).u32(0).filter(|&size| size as usize >= EFER_AT + 8)?;
+    let mut modes = (0..u64::from(nr_cpus.min(1 << 16))).map_while(|cpu| {
         let state = at + 4 + u64::from(nr_cpus) * 16 + cpu * u64::from(size);
         let efer = image.get_up_to(state + EFER_AT as u64, 8);
-        Fields::new(&efer, false).u64(0).is_some_and(|efer| efer & EFER_LONG_MODE != 0)
-    })
-}
-
-/// A bitmap with the bits of every byte reversed; as much of it as the file has.
-fn mirrored(image: &Image, at: u64, len: u64) -> Vec<u8> {
-    image.get_up_to(at, len as usize).iter().map(|byte| byte.reverse_bits()).collect()
+        Some(Fields::new(&efer, false).u64(0)? & EFER_LONG_MODE != 0)
+    });
+    let first = modes.next()?;
+    Some(if first || modes.any(|is_long| is_long) { Arch::X86_64 } else { Arch::I386 })
 }
 
 impl Sadump {
     fn load(&self, pfn: u64) -> Result<Page<'_>, Reason> {
-        let test = |bits| bitmap::test(bits, pfn);
+        let test = |bits: &Bitmap| bits.test(&self.head, pfn);
         match (test(&self.stored), test(&self.memory)) {
             (Some(true), _) if pfn < self.max_pfn => {}
             (_, Some(true)) if pfn < self.max_pfn => return Err(Reason::Excluded),
             _ => return Err(Reason::NotSaved),
         }
-        let index = self.ranks.rank(&self.stored, pfn);
+        let index = self.stored.rank(&self.head, pfn);
         let disk = self.disks.partition_point(|disk| disk.first_page <= index);
         let disk = disk.checked_sub(1).and_then(|disk| self.disks.get(disk));
-        let page = disk.and_then(|disk| {
-            let at = disk.pages_at + (index - disk.first_page) * BLOCK;
-            disk.image.slice(at, BLOCK as usize)
-        });
-        page.map(Page::Mapped).ok_or(Reason::Truncated)
+        let disk = disk.ok_or(Reason::Truncated)?;
+        let at = disk.pages_at + (index - disk.first_page) * BLOCK;
+        let page = disk.image.slice(at, BLOCK as usize);
+        page.map(Page::Mapped).ok_or_else(|| disk.image.why_missing(at, BLOCK))
     }
 }
 
@@ -213,13 +231,13 @@ impl PhysicalMemory for Sadump {
     }
 
     fn max_pfn(&self) -> u64 {
-        self.max_pfn.min(self.memory.len() as u64 * 8)
+        self.max_pfn.min(self.memory.bits())
     }
 
     fn stored_run(&self, from: u64) -> Option<(u64, u64)> {
-        let first = bitmap::find(&self.stored, from, self.max_pfn, true)?;
-        let end = bitmap::find(&self.stored, first, self.max_pfn, false)
-            .unwrap_or(self.max_pfn.min(self.stored.len() as u64 * 8));
+        let first = self.stored.find(&self.head, from, self.max_pfn, true)?;
+        let end = self.stored.find(&self.head, first, self.max_pfn, false);
+        let end = end.unwrap_or(self.max_pfn.min(self.stored.bits()));
         // Pages lie in ascending order: what is cut off is at the end.
         let (mut low, mut high) = (first, end);
         while low < high {
@@ -233,8 +251,8 @@ impl PhysicalMemory for Sadump {
     }
 
     fn memory_run(&self, from: u64) -> Option<(u64, u64)> {
-        let first = bitmap::find(&self.memory, from, self.max_pfn, true)?;
-        let end = bitmap::find(&self.memory, first, self.max_pfn, false);
+        let first = self.memory.find(&self.head, from, self.max_pfn, true)?;
+        let end = self.memory.find(&self.head, first, self.max_pfn, false);
         Some((first, end.unwrap_or(self.max_pfn())))
     }
 }

@@ -1,5 +1,6 @@
 //! The checks of a corpus of small dumps (`dump-formats/checks.tsv` under `NECROPSY_CORPORA`).
 
+use necropsy_synth::Needs;
 use std::{
     fmt::Write,
     fs,
@@ -23,7 +24,6 @@ struct Check<'a> {
     dir: &'a Path,
 }
 
-#[test]
 fn checks_of_the_corpus() {
     let Some(corpora) = std::env::var_os("NECROPSY_CORPORA") else {
         eprintln!("SKIPPED: NECROPSY_CORPORA does not name the corpora");
@@ -246,4 +246,8 @@ fn same(found: &str, expected: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("{found:?}, should be {expected:?}"))
+}
+
+necropsy_synth::data_tests! {
+    checks_of_the_corpus: [Needs::Corpora("dump-formats/checks.tsv")],
 }

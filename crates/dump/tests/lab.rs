@@ -3,6 +3,7 @@
 //! `NECROPSY_LAB` names a directory with `out/k612-null/vmcore` (an ELF dump as /proc/vmcore gives
 //! it) and, beside it, what makedumpfile made of that: see `FORMS`.
 
+use necropsy_synth::Needs;
 use std::path::{Path, PathBuf};
 
 use necropsy_dump::{
@@ -45,7 +46,6 @@ fn runs(memory: &dyn PhysicalMemory) -> Vec<(u64, u64)> {
     .collect()
 }
 
-#[test]
 fn every_form_reads_as_the_raw_dump() {
     let Some(dir) = lab("k612-null") else {
         eprintln!("SKIPPED: no NECROPSY_LAB with out/k612-null/vmcore");
@@ -94,7 +94,6 @@ fn every_form_reads_as_the_raw_dump() {
     }
 }
 
-#[test]
 fn vmcoreinfo_is_found_in_memory() {
     for name in ["k612-null", "k72-null", "k510-null"] {
         let Some(dir) = lab(name) else {
@@ -108,7 +107,6 @@ fn vmcoreinfo_is_found_in_memory() {
     }
 }
 
-#[test]
 fn search_equals_a_plain_scan() {
     let Some(dir) = lab("k612-null") else {
         eprintln!("SKIPPED: no NECROPSY_LAB with out/k612-null/vmcore");
@@ -129,7 +127,6 @@ fn search_equals_a_plain_scan() {
     assert_eq!(hits, found);
 }
 
-#[test]
 fn conversions_read_back() {
     let Some(dir) = lab("k612-null").filter(|dir| dir.join("kdump-c").exists()) else {
         eprintln!("SKIPPED: no NECROPSY_LAB with out/k612-null/{{vmcore,kdump-c}}");
@@ -178,7 +175,6 @@ fn conversions_read_back() {
     }
 }
 
-#[test]
 fn a_recorder_knows_what_was_read() {
     let Some(dir) = lab("k612-null") else {
         eprintln!("SKIPPED: no NECROPSY_LAB with out/k612-null/vmcore");
@@ -193,7 +189,6 @@ fn a_recorder_knows_what_was_read() {
 }
 
 /// One stopped guest, dumped by QEMU as ELF and as kdump-zlib (which it writes flattened).
-#[test]
 fn qemu_writes_the_same_memory_both_ways() {
     let files = lab("k612-qemu/elf").zip(lab("k612-qemu/kdump-zlib"));
     let Some((elf, kdump)) = files else {
@@ -209,11 +204,58 @@ fn qemu_writes_the_same_memory_both_ways() {
         assert!(*elf.page(pfn).unwrap() == *kdump.page(pfn).unwrap(), "page {pfn:#x}");
     });
     assert_eq!(elf.notes(), kdump.notes());
-    let [cpu, _] = elf.qemu_cpus() else { panic!("two CPUs") };
-    assert_eq!(cpu, &kdump.qemu_cpus()[0]);
+    let [cpu, _] = elf.cpu_states() else { panic!("two CPUs") };
+    assert_eq!(cpu, &kdump.cpu_states()[0]);
     assert_eq!(elf.prstatus()[0].reg("rip"), Some(cpu.rip));
     assert_eq!(elf.prstatus()[0].reg("rsp"), cpu.reg("rsp"));
     assert!(cpu.cr[3] != 0 && cpu.idt.base >> 40 != 0 && cpu.kernel_gs_base.is_some());
     let found = find_vmcoreinfo(&kdump).unwrap();
     assert_eq!(found.text(), elf.vmcoreinfo().unwrap().text());
+}
+
+/// The same stopped machine, as QEMU dumps it, as it migrates it, and as it saves it in a disk image
+/// (`out/formats-qemu/{elf,stream,s.qcow2}`).
+fn qemu_streams_hold_what_the_dump_holds() {
+    let Some(lab) = std::env::var_os("NECROPSY_LAB").map(PathBuf::from) else {
+        eprintln!("SKIPPED: no NECROPSY_LAB");
+        return;
+    };
+    let folder = lab.join("out/formats-qemu");
+    if !folder.join("stream").exists() {
+        eprintln!("SKIPPED: no out/formats-qemu");
+        return;
+    }
+    let open = |name: &str| Dump::open(&[folder.join(name)], OpenOptions::default()).unwrap();
+    let dump = open("elf");
+    for other in ["stream", "s.qcow2"].map(open) {
+        assert!(!other.completeness().is_damaged(), "{}", other.completeness());
+        assert_eq!(other.arch(), dump.arch());
+        let pairs = dump.cpu_states().iter().zip(other.cpu_states());
+        assert_eq!((pairs.len(), dump.cpu_states().len()), (2, 2));
+        for (noted, sent) in pairs {
+            assert_eq!((noted.rip, noted.general, noted.cr), (sent.rip, sent.general, sent.cr));
+            assert_eq!((noted.idt.base, noted.gdt.base), (sent.idt.base, sent.gdt.base));
+            assert_eq!(noted.segments.map(|s| s.base), sent.segments.map(|s| s.base));
+            assert_eq!(noted.kernel_gs_base, sent.kernel_gs_base);
+        }
+        let mut different = 0;
+        for pfn in 0..other.max_pfn() {
+            // The window of the video card is in one and not in the other.
+            let (Ok(a), Ok(b)) = (dump.page(pfn), other.page(pfn)) else { continue };
+            different += usize::from(*a != *b);
+        }
+        // Devices go on writing when the machine stops: QEMU itself finds some pages changed.
+        assert!(different < 64, "{different} pages differ");
+        eprintln!("{}: {} frames, {different} differ", other.format(), other.max_pfn());
+    }
+}
+
+necropsy_synth::data_tests! {
+    every_form_reads_as_the_raw_dump: [Needs::Lab("out/k612-null/vmcore")],
+    vmcoreinfo_is_found_in_memory: [Needs::Lab("out/k612-null/vmcore")],
+    search_equals_a_plain_scan: [Needs::Lab("out/k612-null/vmcore")],
+    a_recorder_knows_what_was_read: [Needs::Lab("out/k612-null/vmcore")],
+    conversions_read_back: [Needs::Lab("out/k612-null/kdump-c")],
+    qemu_writes_the_same_memory_both_ways: [Needs::Lab("out/k612-qemu/elf/vmcore")],
+    qemu_streams_hold_what_the_dump_holds: [Needs::Lab("out/formats-qemu/stream")],
 }

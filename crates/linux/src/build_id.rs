@@ -1,6 +1,6 @@
 //! Build IDs as the kernel has them in memory: they tell which debug information is the right one.
 
-use necropsy_target::Target;
+use necropsy_machine::Target;
 
 /// `NT_GNU_BUILD_ID` of include/linux/elfnote.h and `lib/buildid.c`.
 const NT_GNU_BUILD_ID: u32 = 3;
@@ -14,7 +14,8 @@ pub fn of_kernel(target: &Target) -> Option<Vec<u8>> {
     let in_memory = || {
         let start = target.address_of("__start_notes")?;
         let end = target.address_of("__stop_notes")?;
-        in_notes(&target.read_bytes(start, end.checked_sub(start)?.min(MAX_NOTES)).ok()?)
+        let notes = target.read_bytes(start, end.checked_sub(start)?.min(MAX_NOTES)).ok()?;
+        in_notes(&notes, target.big_endian())
     };
     in_memory().or_else(|| from_hex(target.vmcoreinfo()?.get("BUILD-ID")?))
 }
@@ -22,20 +23,19 @@ pub fn of_kernel(target: &Target) -> Option<Vec<u8>> {
 /// The build ID in a note section at a kernel virtual address.
 pub(crate) fn at(target: &Target, address: u64) -> Option<Vec<u8>> {
     let header = target.read_array::<12>(address).ok()?;
-    let word = |at: usize| {
-        u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
-    };
-    let size = u64::from(word(0)).checked_add(u64::from(word(4)))?.checked_add(16)?;
-    in_notes(&target.read_bytes(address, size.min(256)).ok()?)
+    let word = |at: usize| target.number(&header[at..at + 4]);
+    let size = word(0).checked_add(word(4))?.checked_add(16)?;
+    in_notes(&target.read_bytes(address, size.min(256)).ok()?, target.big_endian())
 }
 
 /// The build ID among ELF notes (name size, description size, type, then both padded to 4 bytes).
-fn in_notes(notes: &[u8]) -> Option<Vec<u8>> {
+fn in_notes(notes: &[u8], big_endian: bool) -> Option<Vec<u8>> {
     let mut rest = notes;
     loop {
         let word = |at: usize| {
             let bytes = rest.get(at..at + 4)?;
-            Some(u32::from_le_bytes(bytes.try_into().ok()?))
+            let bytes = bytes.try_into().ok()?;
+            Some(if big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) })
         };
         let (name_size, size) = (word(0)? as usize, word(4)? as usize);
         let name = rest.get(12..12usize.checked_add(name_size)?)?;
@@ -82,9 +82,9 @@ mod tests {
             notes.extend(id);
             notes.resize(notes.len().next_multiple_of(4), 0);
         }
-        assert_eq!(in_notes(&notes), Some(vec![0xab, 0xcd, 0xef]));
+        assert_eq!(in_notes(&notes, false), Some(vec![0xab, 0xcd, 0xef]));
         for cut in 0..notes.len() - 1 {
-            assert_eq!(in_notes(&notes[..cut]), None, "{cut}");
+            assert_eq!(in_notes(&notes[..cut], false), None, "{cut}");
         }
         assert_eq!(from_hex("abcdef"), Some(vec![0xab, 0xcd, 0xef]));
         assert_eq!(from_hex("abcde"), None);

@@ -19,10 +19,15 @@ impl Kernel {
     /// The configuration's text.
     ///
     /// # Errors
-    /// [`Error::Missing`] when the kernel carries none, or only in its module `configs`.
+    /// [`Error::Absent`] when the kernel carries none, or only in its module `configs`.
     pub fn config(&self) -> Result<String> {
         let target = self.target();
-        let at = self.symbol("kernel_config_data")?;
+        let at = self.symbol("kernel_config_data").map_err(|_| {
+            Error::absent(
+                "configuration in this kernel: it was built without IKCONFIG, or has it in its \
+                 module configs",
+            )
+        })?;
         let len = match self.symbol("kernel_config_data_end") {
             Ok(end) => end.saturating_sub(at).min(MAX_PACKED),
             Err(_) => MAX_PACKED,

@@ -1,12 +1,12 @@
 //! Interrupts: lines with their handlers, softirqs, and the interrupt descriptor table.
 
-use necropsy_debuginfo::Type;
-
 use crate::{
     error::{Error, Result},
     kernel::Kernel,
     list::chain,
-    maple, xarray,
+    maple,
+    shapes::Form,
+    xarray,
 };
 
 /// The longest name that is read, in bytes.
@@ -62,7 +62,7 @@ impl Kernel {
     /// # Errors
     /// A fault, or a missing symbol.
     pub fn irq_limit(&self) -> Result<u64> {
-        let at = self.symbol("total_nr_irqs").or_else(|_| self.symbol("nr_irqs"))?;
+        let at = self.shapes().irq_tables.limit.address()?;
         Ok(u64::from(self.target().read_u32(at)?).min(MAX_IRQS))
     }
 
@@ -74,22 +74,25 @@ impl Kernel {
         let mut irqs = Vec::new();
         let mut errors = Vec::new();
         let irq = |number, address| Irq { kernel: self, number, address };
-        if let Ok(tree) = self.symbol("sparse_irqs") {
-            for entry in maple::entries(self.target(), maple::Layout::of(self)?, tree) {
-                match entry {
-                    Ok(entry) => irqs.push(irq(entry.first, entry.raw)),
-                    Err(error) => errors.push(error),
+        let descriptors = &self.shapes().irq_tables.descriptors;
+        let at = descriptors.address()?;
+        match descriptors.form() {
+            Some(Form::Maple) => {
+                for entry in maple::entries(self.target(), maple::Layout::of(self)?, at) {
+                    match entry {
+                        Ok(entry) => irqs.push(irq(entry.first, entry.raw)),
+                        Err(error) => errors.push(error),
+                    }
                 }
             }
-        } else if let Ok(tree) = self.symbol("irq_desc_tree") {
-            // Until 6.4.
-            let visit = &mut |number, entry| irqs.push(irq(number, entry));
-            xarray::for_each(self, tree, visit, &mut |error| errors.push(error))?;
-        } else {
-            // Without CONFIG_SPARSE_IRQ.
-            let table = self.symbol("irq_desc")?;
-            let size = self.shapes().irq_desc.size.ok_or_else(|| Error::no_type("irq_desc"))?;
-            irqs.extend((0..self.irq_limit()?).map(|n| irq(n, table.wrapping_add(n * size))));
+            Some(Form::Radix) => {
+                let visit = &mut |number, entry| irqs.push(irq(number, entry));
+                xarray::for_each(self, at, visit, &mut |error| errors.push(error))?;
+            }
+            _ => {
+                let size = self.shapes().irq_desc.sizeof()?;
+                irqs.extend((0..self.irq_limit()?).map(|n| irq(n, at.wrapping_add(n * size))));
+            }
         }
         Ok((irqs, errors))
     }
@@ -101,12 +104,12 @@ impl Kernel {
     pub fn softirqs(&self) -> Result<Vec<Softirq>> {
         let target = self.target();
         let shape = &self.shapes().softirq_action;
-        let table = self.symbol("softirq_vec")?;
-        let size = shape.size.ok_or_else(|| Error::no_type("softirq_action"))?;
-        let count = u64::try_from(self.constant("NR_SOFTIRQS")?).unwrap_or(0).min(MAX_SOFTIRQS);
-        let names = self.symbol("softirq_to_name").ok();
+        let table = self.shapes().irq_tables.softirqs.address()?;
+        let size = shape.sizeof()?;
+        let count = self.shapes().softirqs.count.index()?.min(MAX_SOFTIRQS);
+        let names = self.shapes().irq_tables.softirq_names.address().ok();
         let name = |number: u64| {
-            let text = target.read_u64(names?.wrapping_add(number * 8)).ok()?;
+            let text = target.read_pointer_at(names?, number).ok()?;
             target.read_cstr(text, MAX_NAME).ok()
         };
         (0..count)
@@ -124,12 +127,11 @@ impl Kernel {
     pub fn idt(&self) -> Result<Vec<Result<u64>>> {
         let target = self.target();
         let shape = &self.shapes().gate;
-        let table = self.symbol("idt_table")?;
-        let size = shape.size.ok_or_else(|| Error::no_type("gate_struct"))?;
+        let table = self.shapes().irq_tables.gates.address()?;
+        let size = shape.sizeof()?;
         let gate = |at: u64| -> Result<u64> {
-            Ok(shape.offset_low.read(target, at)?
-                | shape.offset_middle.read(target, at)? << 16
-                | shape.offset_high.read(target, at)? << 32)
+            let gate = shape.at(target, at);
+            Ok(gate.offset_low()? | gate.offset_middle()? << 16 | gate.offset_high()? << 32)
         };
         Ok((0..VECTORS).map(|vector| gate(table.wrapping_add(vector * size))).collect())
     }
@@ -188,14 +190,14 @@ impl<'k> Irq<'k> {
         chain(target, first, next)
             .map(|at| {
                 let address = at?;
-                let name = shape.name.read(target, address).and_then(|name| self.text(name));
+                let action = shape.at(target, address);
                 Ok(Action {
                     address,
-                    name,
-                    handler: shape.handler.read(target, address)?,
-                    thread_fn: shape.thread_fn.read(target, address).unwrap_or(0),
-                    flags: shape.flags.read(target, address)?,
-                    dev_id: shape.dev_id.read(target, address)?,
+                    name: action.name().and_then(|name| self.text(name)),
+                    handler: action.handler()?,
+                    thread_fn: action.thread_fn().unwrap_or(0),
+                    flags: action.flags()?,
+                    dev_id: action.dev_id()?,
                 })
             })
             .collect()
@@ -207,17 +209,17 @@ impl<'k> Irq<'k> {
     /// A fault, or a missing member.
     pub fn affinity(&self) -> Result<Vec<u32>> {
         let field = &self.shape().affinity;
-        // cpumask_var_t is an array of one mask, or a pointer with CONFIG_CPUMASK_OFFSTACK.
-        let mask = match self.kernel.types().resolve(field.ty()?) {
-            Type::Pointer(_) => field.read(self.kernel.target(), self.address)?,
+        let mask = match field.form() {
+            Some(Form::Pointer) => field.read(self.kernel.target(), self.address)?,
             _ => field.address(self.address)?,
         };
         // A mask is only as long as this machine has CPUs; beyond lies something else.
         let target = self.kernel.target();
         let mut cpus = Vec::new();
         for cpu in 0..self.kernel.per_cpu_offsets().len() as u32 {
-            let word = target.read_u64(mask.wrapping_add(u64::from(cpu / 64) * 8))?;
-            if word >> (cpu % 64) & 1 == 1 {
+            let bits = 8 * target.pointer_size();
+            let word = target.read_pointer_at(mask, (cpu / bits).into())?;
+            if word >> (cpu % bits) & 1 == 1 {
                 cpus.push(cpu);
             }
         }
@@ -230,13 +232,11 @@ impl<'k> Irq<'k> {
     /// A fault, or a missing member.
     pub fn count(&self, cpu: u32) -> Result<u64> {
         let target = self.kernel.target();
-        let counts = self.shape().counts.read(target, self.address)?;
-        let offset = self
-            .kernel
-            .per_cpu_offset(cpu)
-            .ok_or_else(|| Error::Missing { what: format!("CPU {cpu}") })?;
-        let at = counts.wrapping_add(offset);
-        let stat = &self.kernel.shapes().irq_stat.count;
-        if stat.exists() { stat.read(target, at) } else { Ok(target.read_u32(at)?.into()) }
+        let counts = &self.shape().counts;
+        let at = counts.read(target, self.address)?.wrapping_add(self.kernel.cpu_base(cpu)?);
+        match counts.form() {
+            Some(Form::Structs) => self.kernel.shapes().irq_stat.at(target, at).count(),
+            _ => Ok(counts.named(target.read_u32(at))?.into()),
+        }
     }
 }

@@ -3,6 +3,8 @@
 
 use std::collections::HashSet;
 
+use necropsy_lexicon::value::{self, PoisonKind};
+
 use crate::{
     error::{Error, Result},
     memory::Memory,
@@ -14,7 +16,9 @@ const MAX_LINKS: u64 = 50_000_000;
 /// Offset of `next` in `struct list_head`.
 pub const NEXT: u64 = 0;
 /// Offset of `prev` in `struct list_head`.
-pub const PREV: u64 = 8;
+pub fn prev<M: Memory>(memory: &M) -> u64 {
+    memory.word_size()
+}
 
 /// Walks the `struct list_head` at `head`, yielding the address of each entry's link.
 ///
@@ -26,11 +30,12 @@ pub fn list<M: Memory>(memory: &M, head: u64) -> Chain<'_, M> {
 
 /// As [`list`], from the last entry to the first.
 pub fn list_backwards<M: Memory>(memory: &M, head: u64) -> Chain<'_, M> {
-    Chain::new(memory, Next::Pointer(head.wrapping_add(PREV)), PREV).end(head).circular()
+    let prev = prev(memory);
+    Chain::new(memory, Next::Pointer(head.wrapping_add(prev)), prev).end(head).circular()
 }
 
 /// Walks a ring of `list_head`s from one on it (yielded too), by the pointer at `link`: [`NEXT`] or
-/// [`PREV`].
+/// [`prev`].
 pub fn ring<M: Memory>(memory: &M, first: u64, link: u64) -> Chain<'_, M> {
     Chain::new(memory, Next::Entry(first, None), link).end(first).circular()
 }
@@ -185,15 +190,19 @@ impl<'a, M: Memory> Chain<'a, M> {
 
     /// The back pointer of `entry`, which `pointer` led to, when it is wrong.
     fn check_back(&self, entry: u64, pointer: u64) -> Option<Error> {
-        let (offset, expected, name) = match self.offset {
-            PREV => (NEXT, pointer.wrapping_sub(PREV), "next"),
-            _ => (PREV, pointer, "back"),
+        let prev = prev(self.memory);
+        let (offset, expected, name) = match self.offset == prev {
+            true => (NEXT, pointer.wrapping_sub(prev), "next"),
+            false => (prev, pointer, "back"),
         };
         match self.memory.word(entry.wrapping_add(offset)) {
             Ok(back) if back == expected => None,
-            Ok(back) => Some(Error::corrupt(format!(
-                "list entry {entry:x}: its {name} pointer is {back:x}, but {expected:x} leads to it"
-            ))),
+            Ok(back) => Some(Error::corrupt_at(
+                entry,
+                format!(
+                    "list entry {entry:x}: its {name} pointer is {back:x}, but {expected:x} leads to it"
+                ),
+            )),
             Err(fault) => Some(fault.into()),
         }
     }
@@ -258,6 +267,35 @@ impl<M: Memory> Iterator for Chain<'_, M> {
     }
 }
 
+/// The entries of a list whose links fit, in order, and what is wrong with it. A link that does not
+/// fit leads to what is no entry; what lies behind it is reached from the other end.
+pub fn entries<M: Memory>(memory: &M, head: u64, most: usize) -> (Vec<u64>, Option<Error>) {
+    let mut found = Vec::new();
+    let mut broken = None;
+    for entry in list(memory, head).checked().take(most) {
+        match entry {
+            Ok(at) => found.push(at),
+            Err(error) => {
+                broken = Some(error);
+                break;
+            }
+        }
+    }
+    if broken.is_some() {
+        found.pop();
+        let seen: HashSet<u64> = found.iter().copied().collect();
+        let mut whole = true;
+        let back = list_backwards(memory, head).checked().take(most);
+        let back = back.map_while(|entry| entry.inspect_err(|_| whole = false).ok());
+        let mut behind: Vec<u64> = back.take_while(|at| !seen.contains(at)).collect();
+        if !whole {
+            behind.pop();
+        }
+        found.extend(behind.into_iter().rev());
+    }
+    (found, broken)
+}
+
 /// What can be said of the far side of a break.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FarSide {
@@ -285,15 +323,23 @@ pub fn far_side(walk: impl Iterator<Item = Result<u64>>, seen: &HashSet<u64>) ->
     side
 }
 
-/// What a list pointer that is no address means (include/linux/poison.h).
-pub fn poison(link: u64) -> Option<&'static str> {
-    match link {
-        0 => Some("NULL"),
-        0xdead_0000_0000_0100 | 0x0010_0100 => Some("LIST_POISON1: the entry was deleted"),
-        0xdead_0000_0000_0122 | 0xdead_0000_0000_0200 | 0x0020_0200 => {
-            Some("LIST_POISON2: the entry was deleted")
-        }
-        0x6b6b_6b6b_6b6b_6b6b => Some("slab poison: freed memory"),
+/// List poison of kernels that give it no offset (CONFIG_ILLEGAL_POINTER_VALUE).
+const WITHOUT_OFFSET: [(u64, &str); 2] =
+    [(0x0010_0100, "LIST_POISON1"), (0x0020_0200, "LIST_POISON2")];
+
+/// What a list pointer that is no address means.
+pub fn poison(link: u64) -> Option<String> {
+    let deleted = |name: &str| format!("{name}: the entry was deleted");
+    if link == 0 {
+        return Some("NULL".into());
+    }
+    if let Some((_, name)) = WITHOUT_OFFSET.iter().find(|(value, _)| *value == link) {
+        return Some(deleted(name));
+    }
+    let poison = value::poison(link, true)?;
+    match poison.kind {
+        PoisonKind::Deleted => Some(deleted(poison.name)),
+        PoisonKind::Freed => Some(poison.words.into()),
         _ => None,
     }
 }

@@ -28,8 +28,8 @@ impl Kernel {
     /// A fault, or a missing symbol or type.
     pub fn memory_map(&self) -> Result<Vec<MemoryRange>> {
         let (target, shapes) = (self.target(), self.shapes());
-        let table = target.read_u64(self.symbol("e820_table")?)?;
-        let size = shapes.e820_entry.size.ok_or_else(|| Error::no_type("e820_entry"))?;
+        let table = target.read_pointer(self.symbol("e820_table")?)?;
+        let size = shapes.e820_entry.sizeof()?;
         let count = shapes.e820_table.count.read(target, table)?;
         if count > MAX_RANGES {
             return Err(Error::corrupt(format!("e820_table {table:x} has {count} entries")));
@@ -38,9 +38,9 @@ impl Kernel {
         (0..count)
             .map(|index| {
                 let at = first.wrapping_add(index * size);
-                let start = shapes.e820_entry.address.read(target, at)?;
-                let size = shapes.e820_entry.size_.read(target, at)?;
-                let kind = self.memory_kind(shapes.e820_entry.kind.read(target, at)?);
+                let entry = shapes.e820_entry.at(target, at);
+                let (start, size) = (entry.address()?, entry.size()?);
+                let kind = self.memory_kind(entry.kind()?);
                 Ok(MemoryRange { start, end: start.saturating_add(size), kind })
             })
             .collect()
@@ -80,11 +80,6 @@ impl Kernel {
 
     /// Where modules may lie: the first virtual address behind the kernel's own image.
     pub fn modules_base(&self) -> u64 {
-        // arch/x86/include/asm/page_64_types.h: the image may take 1 GiB where it can be moved
-        // about in it (KASLR), else half of that.
-        const IMAGE_SIZE: u64 = 1 << 30;
-        let info = self.target().vmcoreinfo();
-        let size = info.and_then(|info| info.number("KERNEL_IMAGE_SIZE")).unwrap_or(IMAGE_SIZE);
-        necropsy_target::layout::KERNEL_MAP.wrapping_add(size)
+        self.target().modules_base()
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     kernel::Kernel,
     memory::Memory,
     path::Path,
+    xarray::XA_ZERO_ENTRY,
 };
 
 /// Nodes are aligned to their size; the low byte of a reference carries marks.
@@ -95,8 +96,9 @@ impl Layout {
     /// When it has no maple trees (before 6.1).
     pub fn of(kernel: &Kernel) -> Result<Layout> {
         let (tree, node) = (&kernel.shapes().maple_tree, &kernel.shapes().maple_node);
+        let word = kernel.target().word_size();
         let words = |field: &crate::shapes::Field| -> Result<Words> {
-            Ok(Words { offset: field.offset()?, count: (field.size()? / 8).min(MAX_SLOTS) })
+            Ok(Words { offset: field.offset()?, count: (field.size()? / word).min(MAX_SLOTS) })
         };
         Ok(Layout {
             root: tree.root.offset()?,
@@ -148,7 +150,7 @@ impl Root {
         let mut flags = [0; 4];
         memory.read(tree.wrapping_add(layout.flags), &mut flags)?;
         let reference = memory.word(tree.wrapping_add(layout.root))?;
-        Ok(Root { flags: u32::from_le_bytes(flags), reference })
+        Ok(Root { flags: memory.numbers().number(&flags, 0, 4) as u32, reference })
     }
 
     /// How many levels of nodes it says it has.
@@ -175,8 +177,7 @@ pub struct Entry {
 impl Entry {
     /// Whether its owner sees nothing there: a gap, or reserved (`XA_ZERO_ENTRY`).
     pub fn is_empty(&self) -> bool {
-        const ZERO: u64 = 1030;
-        self.raw == 0 || self.raw == ZERO
+        self.raw == 0 || self.raw == XA_ZERO_ENTRY
     }
 }
 
@@ -299,15 +300,14 @@ impl<'a, M: Memory> Walk<'a, M> {
         walk
     }
 
-    fn tell(&mut self, what: String) {
-        self.todo.push(Todo::Tell(Error::corrupt(what)));
+    fn tell(&mut self, at: u64, what: String) {
+        self.todo.push(Todo::Tell(Error::corrupt_at(at, what)));
     }
 
-    fn words(&self, node: u64, words: Words) -> Result<Vec<u64>> {
-        let mut bytes = vec![0; words.count as usize * 8];
-        self.memory.read(node.wrapping_add(words.offset), &mut bytes)?;
-        let word = |chunk: &[u8]| chunk.iter().rev().fold(0, |w, b| w << 8 | u64::from(*b));
-        Ok(bytes.chunks_exact(8).map(word).collect())
+    fn words(&self, node: u64, array: Words) -> Result<Vec<u64>> {
+        let mut bytes = vec![0; array.count as usize * self.memory.word_size() as usize];
+        self.memory.read(node.wrapping_add(array.offset), &mut bytes)?;
+        Ok(self.memory.numbers().words(&bytes))
     }
 
     /// The last slot in use, as `ma_data_end` finds it.
@@ -342,18 +342,24 @@ impl<'a, M: Memory> Walk<'a, M> {
     fn enter(&mut self, enter: Enter) -> Option<Node> {
         let address = enter.reference & !NODE_MASK;
         let Some(kind) = NodeType::of(enter.reference) else {
-            self.tell(format!(
-                "maple tree: reference {:x} at {} has no known node type",
-                enter.reference, enter.path
-            ));
+            self.tell(
+                address,
+                format!(
+                    "maple tree: reference {:x} at {} has no known node type",
+                    enter.reference, enter.path
+                ),
+            );
             return None;
         };
         if enter.path.depth() >= MAX_DEPTH || self.seen.len() >= MAX_NODES {
-            self.tell(format!("maple node {address:x}: the tree has no end"));
+            self.tell(address, format!("maple node {address:x}: the tree has no end"));
             return None;
         }
         if !self.seen.insert(address) {
-            self.tell(format!("maple node {address:x} appears twice, again as {}", enter.path));
+            self.tell(
+                address,
+                format!("maple node {address:x} appears twice, again as {}", enter.path),
+            );
             return None;
         }
         let mut node = match self.node(&enter, kind) {
@@ -367,7 +373,10 @@ impl<'a, M: Memory> Walk<'a, M> {
             let (end, count) = (node.end, node.slots.len());
             node.end = count.saturating_sub(1);
             self.push_slots(&node);
-            self.tell(format!("maple node {address:x}: its last slot is {end} of {count}"));
+            self.tell(
+                address,
+                format!("maple node {address:x}: its last slot is {end} of {count}"),
+            );
         } else {
             self.push_slots(&node);
         }
@@ -388,10 +397,13 @@ impl<'a, M: Memory> Walk<'a, M> {
             let last = if is_end { node.last } else { pivot.unwrap_or(node.last) };
             let path = node.path.then(slot as u64);
             if last < first || last > node.last {
-                steps.push(Todo::Tell(Error::corrupt(format!(
-                    "maple node {:x}: pivot {slot} is {last:x}, not within {first:x}-{:x}",
-                    node.address, node.last
-                ))));
+                steps.push(Todo::Tell(Error::corrupt_at(
+                    node.address,
+                    format!(
+                        "maple node {:x}: pivot {slot} is {last:x}, not within {first:x}-{:x}",
+                        node.address, node.last
+                    ),
+                )));
                 break;
             }
             let raw = node.slots.get(slot).copied().unwrap_or(0);
@@ -402,10 +414,10 @@ impl<'a, M: Memory> Walk<'a, M> {
                 let parent = Some(node.address);
                 steps.push(Todo::Enter(Enter { reference: raw, first, last, parent, path }));
             } else {
-                steps.push(Todo::Tell(Error::corrupt(format!(
-                    "maple node {:x}: slot {slot} holds {raw:x}, no node",
-                    node.address
-                ))));
+                steps.push(Todo::Tell(Error::corrupt_at(
+                    node.address,
+                    format!("maple node {:x}: slot {slot} holds {raw:x}, no node", node.address),
+                )));
             }
             if is_end || last == node.last {
                 break;
@@ -418,7 +430,10 @@ impl<'a, M: Memory> Walk<'a, M> {
     fn check_parent(&mut self, node: &Node, expected: Option<u64>) {
         let leads_to = node.parent & !NODE_MASK;
         if leads_to == node.address {
-            return self.tell(format!("maple node {:x} is dead: it was replaced", node.address));
+            return self.tell(
+                node.address,
+                format!("maple node {:x} is dead: it was replaced", node.address),
+            );
         }
         let wrong = match expected {
             None => false,
@@ -426,12 +441,15 @@ impl<'a, M: Memory> Walk<'a, M> {
             Some(parent) => leads_to != parent,
         };
         if let (true, Some(expected)) = (wrong, expected) {
-            self.tell(format!(
-                "maple node {:x}: its parent is {:x}, but {:x} leads to it",
+            self.tell(
                 node.address,
-                node.parent,
-                expected & !1
-            ));
+                format!(
+                    "maple node {:x}: its parent is {:x}, but {:x} leads to it",
+                    node.address,
+                    node.parent,
+                    expected & !1
+                ),
+            );
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Kernel virtual memory as the walkers of this crate read it.
 
 use necropsy_dump::Read;
-use necropsy_target::Target;
+use necropsy_machine::Target;
+
+use crate::span::Numbers;
 
 /// Readable kernel virtual memory: a target, or the few words of a test.
 pub trait Memory {
@@ -11,14 +13,26 @@ pub trait Memory {
     /// The first byte that cannot be read.
     fn read(&self, address: u64, buf: &mut [u8]) -> Read<()>;
 
+    /// How numbers lie in it.
+    fn numbers(&self) -> Numbers {
+        Numbers::default()
+    }
+
+    /// Bytes of a word.
+    fn word_size(&self) -> u64 {
+        self.numbers().word_size() as u64
+    }
+
     /// The word (or pointer) at `address`.
     ///
     /// # Errors
     /// As [`Memory::read`].
     fn word(&self, address: u64) -> Read<u64> {
         let mut bytes = [0; 8];
-        self.read(address, &mut bytes)?;
-        Ok(u64::from_le_bytes(bytes))
+        let numbers = self.numbers();
+        let size = numbers.word_size().min(8);
+        self.read(address, &mut bytes[..size])?;
+        Ok(numbers.number(&bytes, 0, size))
     }
 
     /// The byte at `address`.
@@ -35,6 +49,10 @@ pub trait Memory {
 impl Memory for Target {
     fn read(&self, address: u64, buf: &mut [u8]) -> Read<()> {
         Target::read(self, address, buf)
+    }
+
+    fn numbers(&self) -> Numbers {
+        Numbers::of(self)
     }
 }
 

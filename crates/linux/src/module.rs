@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use necropsy_debuginfo::{btf, symbols::Symbols};
-use necropsy_target::{
+use necropsy_machine::{
     Image, Target,
     image::{OrcTables, Range},
 };
@@ -12,7 +12,9 @@ use crate::{
     build_id::{from_hex, to_hex},
     error::{Error, Result},
     kernel::Kernel,
-    shapes::Shapes,
+    knowledge::Knowledge,
+    shapes::{Form, Shapes},
+    span::Numbers,
 };
 
 /// A loaded module.
@@ -38,20 +40,25 @@ pub struct Module {
     pub build_id: Option<String>,
 }
 
+impl Module {
+    /// Whether it patches the running kernel (`TAINT_LIVEPATCH`, include/linux/panic.h).
+    pub fn is_livepatch(&self) -> bool {
+        const TAINT_LIVEPATCH: u32 = 15;
+        self.taints >> TAINT_LIVEPATCH & 1 == 1
+    }
+}
+
 /// The largest module that is believed, in bytes.
 const MAX_MODULE: u64 = 1 << 30;
 /// The most symbols of one module that are believed.
 const MAX_SYMBOLS: u64 = 1 << 20;
 
 /// The modules on the list `modules`, newest first as the kernel has them.
-pub(crate) fn list(kernel: &Kernel) -> (Vec<Module>, Option<Error>) {
-    modules_of(kernel.target(), kernel.shapes())
-}
-
-fn modules_of(target: &Target, shapes: &Shapes) -> (Vec<Module>, Option<Error>) {
+pub(crate) fn list(target: &Target, shapes: &Shapes) -> (Vec<Module>, Option<Error>) {
     let mut modules = Vec::new();
     let Some(head) = target.address_of("modules") else {
-        return (modules, Some(Error::no_symbol("modules")));
+        let error = target.symbols_fault().map_or_else(|| Error::no_symbol("modules"), Error::from);
+        return (modules, Some(error));
     };
     let link_offset = match shapes.module.list.offset() {
         Ok(offset) => offset,
@@ -73,14 +80,14 @@ fn read(target: &Target, shapes: &Shapes, address: u64) -> Result<Module> {
     let shape = &shapes.module;
     let mut ranges = Vec::new();
     let mut size = 0;
-    if let Ok(mem) = shape.mem.address(address) {
-        // Since 6.4: text, data, rodata, ro_after_init, then the same of init.
-        let element = shapes.module_memory.size.ok_or_else(|| Error::no_type("module_memory"))?;
-        let count = shape.mem.size()? / element.max(1);
+    if shape.ranges.form() == Some(Form::Array) {
+        // Text, data, rodata, ro_after_init, then the same of init.
+        let first = shape.ranges.address(address)?;
+        let element = shapes.module_memory.sizeof()?;
+        let count = shape.ranges.size()? / element;
         for index in 0..count.min(16) {
-            let at = mem + index * element;
-            let start = shapes.module_memory.base.read(target, at)?;
-            let bytes = shapes.module_memory.size_.read(target, at)?;
+            let memory = shapes.module_memory.at(target, first.wrapping_add(index * element));
+            let (start, bytes) = (memory.base()?, memory.size()?);
             if start == 0 || bytes == 0 || bytes > MAX_MODULE {
                 continue;
             }
@@ -91,11 +98,10 @@ fn read(target: &Target, shapes: &Shapes, address: u64) -> Result<Module> {
             ranges.push(Range { start, end: start.saturating_add(bytes), text });
         }
     } else {
-        for (field, core) in [(&shape.core_layout, true), (&shape.init_layout, false)] {
-            let at = field.address(address)?;
-            let start = shapes.module_layout.base.read(target, at)?;
-            let bytes = shapes.module_layout.size_.read(target, at)?;
-            let text = shapes.module_layout.text_size.read(target, at).unwrap_or(bytes);
+        for (field, core) in [(&shape.ranges, true), (&shape.init_layout, false)] {
+            let layout = shapes.module_layout.at(target, field.address(address)?);
+            let (start, bytes) = (layout.base()?, layout.size()?);
+            let text = layout.text_size().unwrap_or(bytes);
             if start == 0 || bytes == 0 || bytes > MAX_MODULE {
                 continue;
             }
@@ -107,20 +113,20 @@ fn read(target: &Target, shapes: &Shapes, address: u64) -> Result<Module> {
             ranges.push(Range { start: text_end, end: start.saturating_add(bytes), text: false });
         }
     }
+    let module = shape.at(target, address);
     let percpu = (|| {
-        let size = shape.percpu_size.read(target, address).ok()?;
-        let at = shape.percpu.read(target, address).ok()?;
+        let (size, at) = (module.percpu_size().ok()?, module.percpu().ok()?);
         (size > 0 && size < MAX_MODULE).then_some((at, size))
     })();
     Ok(Module {
         address,
-        name: shape.name.text(target, address)?,
+        name: module.text(|module| &module.name)?,
         base: ranges.first().map_or(0, |r| r.start),
         size,
         ranges,
         percpu,
-        taints: shape.taints.read(target, address)?,
-        state: shape.state.read(target, address)?,
+        taints: module.taints()?,
+        state: module.state()?,
         build_id: build_id(target, shapes, address),
     })
 }
@@ -136,21 +142,15 @@ fn build_id(target: &Target, shapes: &Shapes, address: u64) -> Option<String> {
 /// Every module as an image with its symbols: the loader that [`Target`] calls when an address or
 /// a name is in no other image.
 pub(crate) fn load_images(target: &Target) -> Vec<Image> {
-    let shapes = Shapes::resolve(target.types());
-    let (modules, _) = modules_of(target, &shapes);
-    modules
-        .iter()
-        .map(|module| {
-            let symbols =
-                symbols(target, &shapes, module).unwrap_or_else(|_| Symbols::builder().finish());
-            Image::new(
-                module.name.clone(),
-                module.ranges.clone(),
-                symbols,
-                orc_tables(target, &shapes, module),
-            )
-        })
-        .collect()
+    let Some(known) = Knowledge::of(target) else { return Vec::new() };
+    let shapes = known.shapes(target);
+    let image = |module: &Module| {
+        let symbols =
+            symbols(target, shapes, module).unwrap_or_else(|_| Symbols::builder().finish());
+        let orc = orc_tables(target, shapes, module);
+        Image::new(module.name.clone(), module.ranges.clone(), symbols, orc)
+    };
+    known.modules(target).0.iter().map(image).collect()
 }
 
 /// What debug information of a module is told by, and placed with.
@@ -167,12 +167,12 @@ pub struct Placement {
 /// # Errors
 /// There is no such module, or its table of sections cannot be read.
 pub fn placement(target: &Target, name: &str) -> Result<Placement> {
-    let shapes = Shapes::resolve(target.types());
-    let (modules, error) = modules_of(target, &shapes);
+    let known = Knowledge::of(target).ok_or_else(|| Error::no_symbol("modules"))?;
+    let (modules, error) = known.modules(target);
     let Some(module) = modules.iter().find(|module| module.name == name) else {
-        return Err(error.unwrap_or_else(|| Error::Missing { what: format!("module {name}") }));
+        return Err(error.cloned().unwrap_or_else(|| Error::absent(format!("module {name}"))));
     };
-    let sections = sections(target, &shapes, module)?;
+    let sections = sections(target, known.shapes(target), module)?;
     let noted = sections.get(".note.gnu.build-id").and_then(|&at| crate::build_id::at(target, at));
     let build_id = noted.or_else(|| from_hex(module.build_id.as_deref()?));
     Ok(Placement { sections, build_id })
@@ -194,25 +194,25 @@ fn sections(target: &Target, shapes: &Shapes, module: &Module) -> Result<HashMap
         }
         Ok(())
     };
-    if let (Some(size), Ok(count)) =
-        (shapes.module_sect_attr.size, shape.nsections.read(target, table))
+    if let (Ok(size), Ok(count)) =
+        (shapes.module_sect_attr.sizeof(), shape.nsections.read(target, table))
     {
         let first = shape.attrs.address(table)?;
         for index in 0..count.min(MAX_SECTIONS) {
             let at = first.wrapping_add(index.wrapping_mul(size));
-            let section = &shapes.module_sect_attr;
-            add(section.name.read(target, at)?, section.address.read(target, at)?)?;
+            let section = shapes.module_sect_attr.at(target, at);
+            add(section.name()?, section.address()?)?;
         }
         return Ok(sections);
     }
     let list = shape.bin_attrs.read(target, table)?;
     for index in 0..MAX_SECTIONS {
-        let at = target.read_u64(list.wrapping_add(8 * index))?;
+        let at = target.read_pointer_at(list, index)?;
         if at == 0 {
             break;
         }
-        let section = &shapes.bin_attribute;
-        add(section.name.read(target, at)?, section.private.read(target, at)?)?;
+        let section = shapes.bin_attribute.at(target, at);
+        add(section.name()?, section.private()?)?;
     }
     Ok(sections)
 }
@@ -222,11 +222,11 @@ const MAX_SECTIONS: u64 = 4096;
 const MAX_SECTION_NAME: usize = 256;
 
 fn orc_tables(target: &Target, shapes: &Shapes, module: &Module) -> Option<OrcTables> {
-    let shape = &shapes.module;
-    let count = shape.num_orcs.read(target, module.address).ok()?;
+    let module = shapes.module.at(target, module.address);
+    let count = module.num_orcs().ok()?;
     Some(OrcTables {
-        ip: shape.orc_ip.read(target, module.address).ok()?,
-        entries: shape.orc.read(target, module.address).ok()?,
+        ip: module.orc_ip().ok()?,
+        entries: module.orc().ok()?,
         count: (count > 0 && count <= MAX_MODULE / 6).then_some(count)?,
     })
 }
@@ -235,24 +235,26 @@ const SHN_UNDEF: u16 = 0;
 
 fn symbols(target: &Target, shapes: &Shapes, module: &Module) -> Result<Symbols> {
     let kallsyms = shapes.module.kallsyms.read(target, module.address)?;
-    let count = shapes.mod_kallsyms.num_symtab.read(target, kallsyms)?;
+    let kallsyms = shapes.mod_kallsyms.at(target, kallsyms);
+    let count = kallsyms.num_symtab()?;
     if count > MAX_SYMBOLS {
         return Err(Error::corrupt(format!("module {}: {count} symbols", module.name)));
     }
-    let symtab = shapes.mod_kallsyms.symtab.read(target, kallsyms)?;
-    let strtab = shapes.mod_kallsyms.strtab.read(target, kallsyms)?;
-    let typetab = shapes.mod_kallsyms.typetab.read(target, kallsyms).ok();
-    // struct elf64_sym is ABI: name u32, info u8, other u8, shndx u16, value u64, size u64.
-    let table = target.read_bytes(symtab, count * 24)?;
+    let (symtab, strtab) = (kallsyms.symtab()?, kallsyms.strtab()?);
+    let typetab = kallsyms.typetab().ok();
+    let numbers = Numbers::of(target);
+    // struct elf64_sym is ABI: name u32, info u8, other u8, shndx u16, value u64, size u64; struct
+    // elf32_sym: name, value, size u32, info u8, other u8, shndx u16.
+    let (entry_size, shndx_at, value_at, size_at) =
+        if numbers.word_size() == 8 { (24, 6, 8, 16) } else { (16, 14, 4, 8) };
+    let table = target.read_bytes(symtab, count * entry_size as u64)?;
     let mut builder = Symbols::builder();
     let percpu = module.percpu.map(|(at, size)| at..at.saturating_add(size));
-    for (index, entry) in table.chunks_exact(24).enumerate() {
-        let word = |at: usize, n: usize| {
-            entry[at..at + n].iter().rev().fold(0u64, |value, &byte| value << 8 | u64::from(byte))
-        };
+    for (index, entry) in table.chunks_exact(entry_size).enumerate() {
+        let word = |at: usize, size: usize| numbers.number(entry, at, size);
         let name_at = word(0, 4);
-        let shndx = word(6, 2) as u16;
-        let value = word(8, 8);
+        let shndx = word(shndx_at, 2) as u16;
+        let value = word(value_at, numbers.word_size());
         if name_at == 0 || shndx == SHN_UNDEF || value == 0 {
             continue;
         }
@@ -262,6 +264,10 @@ fn symbols(target: &Target, shapes: &Shapes, module: &Module) -> Result<Symbols>
             continue;
         }
         let Ok(name) = target.read_cstr(strtab.wrapping_add(name_at), 512) else { continue };
+        // Labels within functions, which RISC-V's assembler leaves in, and marks of code and data.
+        if [".L", "$"].iter().any(|prefix| name.starts_with(prefix)) {
+            continue;
+        }
         if name.is_empty() {
             continue;
         }
@@ -269,7 +275,7 @@ fn symbols(target: &Target, shapes: &Shapes, module: &Module) -> Result<Symbols>
             .and_then(|at| target.read_u8(at.wrapping_add(index as u64)).ok())
             .filter(u8::is_ascii_alphabetic)
             .map_or('?', char::from);
-        builder.push(value, &name, kind, word(16, 8));
+        builder.push(value, &name, kind, word(size_at, numbers.word_size()));
     }
     Ok(builder.finish())
 }
@@ -299,9 +305,8 @@ fn load_each(kernel: &Kernel, types: &mut LoadedTypes) -> Result<()> {
     let head = kernel.symbol("btf_modules")?;
     let link_offset = shapes.btf_module.list.offset()?;
     let load = |entry: u64| -> Result<()> {
-        let btf = shapes.btf_module.btf.read(target, entry)?;
-        let data = shapes.btf.data.read(target, btf)?;
-        let size = shapes.btf.data_size.read(target, btf)?;
+        let btf = shapes.btf.at(target, shapes.btf_module.at(target, entry).btf()?);
+        let (data, size) = (btf.data()?, btf.data_size()?);
         let bytes = target.read_bytes(data, size.min(MAX_MODULE))?;
         btf::load_btf(kernel.types(), &bytes, Some(base))
             .map_err(|error| Error::corrupt(error.to_string()))?;

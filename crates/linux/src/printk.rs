@@ -12,6 +12,9 @@ pub use safe::SafeBuffer;
 use crate::{
     error::{Error, Result},
     kernel::Kernel,
+    shape::Structure,
+    shapes::{Field, Form},
+    span::Numbers,
 };
 
 /// The largest log that is believed, in bytes: kernels allow `log_buf_len=` up to 2 GiB, machines
@@ -88,57 +91,38 @@ impl Kernel {
     /// # Errors
     /// When not even the log's buffer can be found.
     pub fn log(&self) -> Result<Log> {
-        let lookup = Lookup { kernel: self };
-        if lookup.symbol("prb").is_ok() {
-            lockless::read(&lookup)
-        } else if lookup.symbol("log_first_idx").is_ok() {
-            structured::read(&lookup)
-        } else {
-            bytes::read(&lookup)
+        match self.shapes().log_variables.log.form() {
+            Some(Form::Ring) => lockless::read(self),
+            Some(Form::Records) => structured::read(self),
+            _ => bytes::read(self),
         }
     }
 }
 
-/// Where the log's parts lie: the kernel's types, else VMCOREINFO, which describes just these.
-struct Lookup<'k> {
-    kernel: &'k Kernel,
+/// Bytes from the start of one of the log's structures to a member.
+fn offset(field: &Field) -> Result<usize> {
+    sane(field.offset()?)
 }
 
-impl Lookup<'_> {
-    /// A variable. VMCOREINFO comes first: it means the log's own `log_buf` where the kernel has
-    /// a second variable of that name (kernel/bpf/verifier.c, 3.18 to 4.14).
-    fn symbol(&self, name: &str) -> Result<u64> {
-        let info = self.kernel.target().vmcoreinfo();
-        info.and_then(|info| info.symbol(name)).map_or_else(|| self.kernel.symbol(name), Ok)
-    }
-
-    /// Bytes from the start of a structure to one of its members.
-    fn offset(&self, tag: &str, member: &str) -> Result<usize> {
-        let info = self.kernel.target().vmcoreinfo();
-        self.kernel
-            .offset_of(tag, member)
-            .or_else(|error| info.and_then(|i| i.offset(&format!("{tag}.{member}"))).ok_or(error))
-            .and_then(|offset| sane(offset, tag))
-    }
-
-    /// Bytes of a structure.
-    fn size(&self, tag: &str) -> Result<usize> {
-        let target = self.kernel.target();
-        let size = target.struct_size(tag).or_else(|| target.vmcoreinfo()?.size(tag));
-        size.filter(|size| *size > 0).ok_or_else(|| Error::no_type(tag)).and_then(|s| sane(s, tag))
-    }
-
-    /// The bytes of a structure in memory.
-    fn read(&self, tag: &str, address: u64) -> Result<Vec<u8>> {
-        Ok(self.kernel.target().read_bytes(address, self.size(tag)? as u64)?)
-    }
+/// Bytes of one of the log's structures.
+fn size(structure: &Structure) -> Result<usize> {
+    sane(structure.size()?)
 }
 
 /// VMCOREINFO's numbers come from the dump: none of the log's structures is larger than a page.
-fn sane(number: u64, tag: &str) -> Result<usize> {
+fn sane(number: u64) -> Result<usize> {
     match usize::try_from(number) {
         Ok(number) if number <= 4096 => Ok(number),
-        _ => Err(Error::corrupt(format!("{number} is no size or offset of struct {tag}"))),
+        _ => Err(Error::corrupt(format!("{number} is no size or offset in the log"))),
+    }
+}
+
+/// The level and the flags of a byte that has five bits of flags, then three of level, in the order
+/// of the machine's bit-fields.
+fn level_and_flags(numbers: Numbers, byte: u8) -> (u8, u8) {
+    match numbers.big_endian() {
+        true => (byte & 7, byte >> 3),
+        false => (byte >> 5, byte & 0x1f),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{collections::HashSet, fmt};
 
+use necropsy_dump::Reason;
+
 use crate::{
     error::{Error, Result},
     memory::Memory,
@@ -136,7 +138,7 @@ impl<M: Memory> RbTree<'_, M> {
             None => self.black_height = Some(blacks),
             Some(expected) if expected == blacks => {}
             Some(expected) => {
-                self.tell(format!(
+                self.tell(node, format!(
                     "rbtree node {node:x}: {blacks} black nodes on the way to a leaf, elsewhere \
                      {expected}"
                 ));
@@ -144,27 +146,36 @@ impl<M: Memory> RbTree<'_, M> {
         }
     }
 
-    fn tell(&mut self, what: String) {
-        self.todo.push(Todo::Tell(Error::corrupt(what)));
+    fn tell(&mut self, at: u64, what: String) {
+        self.todo.push(Todo::Tell(Error::corrupt_at(at, what)));
     }
 
     /// Reads a node and notes what is to be done about it, last things first.
     fn enter(&mut self, entry: Todo) {
         let Todo::Enter { node, path, parent, blacks, red_parent, is_root } = entry else { return };
         if path.depth >= MAX_DEPTH || self.seen.len() >= MAX_NODES {
-            return self.tell(format!("rbtree node {node:x}: the tree has no end"));
+            return self.tell(node, format!("rbtree node {node:x}: the tree has no end"));
         }
         if !self.seen.insert(node) {
-            return self.tell(format!("rbtree node {node:x} appears twice, again as {path}"));
+            return self.tell(node, format!("rbtree node {node:x} appears twice, again as {path}"));
         }
         let mut bytes = [0; NODE_SIZE];
-        if let Err(fault) = self.memory.read(node, &mut bytes) {
+        if let Err(fault) =
+            self.memory.read(node, &mut bytes[..3 * self.memory.numbers().word_size().min(8)])
+        {
+            if parent != 0 && matches!(fault.reason, Reason::BadAddress | Reason::NotMapped { .. })
+            {
+                return self.tell(
+                    parent,
+                    format!("rbtree node {parent:x}: its child {node:x} is no address"),
+                );
+            }
             return self.todo.push(Todo::Tell(fault.into()));
         }
-        let word = |at: usize| {
-            bytes[at..at + 8].iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
-        };
-        let (parent_color, right, left) = (word(0), word(8), word(16));
+        let numbers = self.memory.numbers();
+        let size = numbers.word_size();
+        let word = |index: usize| numbers.number(&bytes, index * size, size);
+        let (parent_color, right, left) = (word(0), word(1), word(2));
         let black = parent_color & 1 == 1;
         let blacks = blacks + u32::from(black);
         let down = |child: u64, right: bool, todo: &mut Vec<Todo>| {
@@ -202,12 +213,18 @@ impl<M: Memory> RbTree<'_, M> {
         if self.check && (path.depth > 0 || is_root) {
             let actual = parent_color & !3;
             if actual != parent {
-                self.tell(format!(
-                    "rbtree node {node:x}: its parent is {actual:x}, but {parent:x} leads to it"
-                ));
+                self.tell(
+                    node,
+                    format!(
+                        "rbtree node {node:x}: its parent is {actual:x}, but {parent:x} leads to it"
+                    ),
+                );
             }
             if red_parent && !black {
-                self.tell(format!("rbtree node {node:x} and its parent {parent:x} are both red"));
+                self.tell(
+                    node,
+                    format!("rbtree node {node:x} and its parent {parent:x} are both red"),
+                );
             }
         }
     }

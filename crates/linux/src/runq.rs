@@ -117,7 +117,7 @@ impl<'k> RunQueue<'k> {
     /// The run queue of `cpu`.
     ///
     /// # Errors
-    /// [`Error::Missing`].
+    /// [`Error::NoSuch`].
     pub fn of(kernel: &'k Kernel, cpu: u32) -> Result<RunQueue<'k>> {
         Ok(RunQueue { kernel, cpu, address: kernel.runqueue(cpu)? })
     }

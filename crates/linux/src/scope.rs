@@ -2,7 +2,10 @@
 
 use necropsy_debuginfo::{Kind, TypeId, Types, globals::global_type_within, symbols::Symbol};
 use necropsy_dump::Read;
-use necropsy_target::scope::{Scope, SymbolValue};
+use necropsy_machine::{
+    image::Located,
+    scope::{Scope, SymbolValue},
+};
 
 use crate::Kernel;
 
@@ -13,7 +16,7 @@ const UNKNOWN_REACH: u64 = 4096;
 impl Kernel {
     /// The type of a symbol: as BTF tells it, else debug information; of a variable of which they
     /// tell nothing, the shipped table.
-    fn symbol_type(&self, symbol: &Symbol<'_>) -> Option<TypeId> {
+    pub(crate) fn symbol_type(&self, symbol: &Symbol<'_>) -> Option<TypeId> {
         let types = self.types();
         if self.is_function(symbol) {
             return types.find(Kind::Function, symbol.name).or_else(|| {
@@ -27,6 +30,26 @@ impl Kernel {
             return Some(told);
         }
         global_type_within(self.types(), symbol.name, symbol.size)
+    }
+
+    /// The symbol that an address is named after, if it lies within it: the one rule by which all commands
+    /// put a name to a number. A function reaches to the next symbol; a variable as far as its type, where
+    /// that is known.
+    pub fn nearest(&self, address: u64) -> Option<Located<'_>> {
+        let located = self.target().locate(address)?;
+        let symbol = &located.symbol;
+        let within = if self.is_function(symbol) {
+            // What follows the last function of a section is no code.
+            located.offset == 0 || self.target().is_text(address)
+        } else {
+            let size = self.symbol_type(symbol).and_then(|ty| self.types().size_of(ty));
+            // A compiler's own label names one place: what follows is the next string, or another.
+            let label = symbol.name.starts_with(".L");
+            let unknown = if label { 1 } else { UNKNOWN_REACH };
+            let reach = size.filter(|&size| size > 0).unwrap_or(unknown);
+            located.offset < reach.max(1)
+        };
+        within.then_some(located)
     }
 
     /// Looks for types of that name which only debug information has, and adds them: those of modules
@@ -79,16 +102,8 @@ impl Scope for Kernel {
     }
 
     fn symbolize(&self, address: u64) -> Option<(String, u64)> {
-        let located = self.target().locate(address)?;
-        let symbol = &located.symbol;
-        if !self.is_function(symbol) {
-            let size = self.symbol_type(symbol).and_then(|ty| self.types().size_of(ty));
-            let reach = size.filter(|&size| size > 0).unwrap_or(UNKNOWN_REACH);
-            if located.offset >= reach {
-                return None;
-            }
-        }
-        Some((symbol.name.to_owned(), located.offset))
+        let located = self.nearest(address)?;
+        Some((located.symbol.name.to_owned(), located.offset))
     }
 
     fn register(&self, _name: &str) -> Option<u64> {
@@ -97,5 +112,9 @@ impl Scope for Kernel {
 
     fn per_cpu_offset(&self, cpu: u32) -> Option<u64> {
         Kernel::per_cpu_offset(self, cpu)
+    }
+
+    fn is_little_endian(&self) -> bool {
+        !self.target().big_endian()
     }
 }

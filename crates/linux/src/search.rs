@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
-use crate::kernel::Kernel;
+use crate::{kernel::Kernel, span::Numbers};
 
 /// What is searched.
 #[derive(Debug, Clone)]
@@ -19,6 +19,17 @@ pub enum Needle {
         /// Bytes.
         size: usize,
     },
+    /// Any of several such numbers.
+    Words {
+        /// The numbers.
+        values: Vec<u64>,
+        /// Bits to leave out of account.
+        mask: u64,
+        /// Bytes.
+        size: usize,
+    },
+    /// A word that is not below the first and is below the second.
+    Between(u64, u64),
     /// Bytes at any address.
     Text(Vec<u8>),
 }
@@ -28,14 +39,29 @@ const BATCH: u64 = 1024;
 
 impl Needle {
     /// Offsets in `bytes` where it occurs.
-    fn find(&self, bytes: &[u8], found: &mut Vec<u64>) {
+    fn find(&self, numbers: Numbers, bytes: &[u8], found: &mut Vec<u64>) {
         match self {
             Needle::Word { value, mask, size } => {
                 let wanted = value & !mask;
                 for (index, word) in bytes.chunks_exact(*size).enumerate() {
-                    let mut padded = [0; 8];
-                    padded[..*size].copy_from_slice(word);
-                    if u64::from_le_bytes(padded) & !mask == wanted {
+                    if numbers.number(word, 0, *size) & !mask == wanted {
+                        found.push((index * size) as u64);
+                    }
+                }
+            }
+            Needle::Words { values, mask, size } => {
+                let wanted: Vec<u64> = values.iter().map(|value| value & !mask).collect();
+                for (index, word) in bytes.chunks_exact(*size).enumerate() {
+                    if wanted.contains(&(numbers.number(word, 0, *size) & !mask)) {
+                        found.push((index * size) as u64);
+                    }
+                }
+            }
+            Needle::Between(start, end) => {
+                let len = end.saturating_sub(*start);
+                let size = numbers.word_size();
+                for (index, word) in bytes.chunks_exact(size).enumerate() {
+                    if numbers.number(word, 0, size).wrapping_sub(*start) < len {
                         found.push((index * size) as u64);
                     }
                 }
@@ -60,6 +86,7 @@ impl Kernel {
         limit: usize,
         stop: &AtomicBool,
     ) -> Vec<u64> {
+        let numbers = Numbers::of(self.target());
         let dump = self.target().dump().unrecorded();
         let size = dump.page_size();
         let mut batches = Vec::new();
@@ -80,7 +107,7 @@ impl Kernel {
         }
         let overlap = match needle {
             Needle::Text(text) => text.len().saturating_sub(1),
-            Needle::Word { .. } => 0,
+            _ => 0,
         };
         let mut found: Vec<u64> = batches
             .par_iter()
@@ -95,14 +122,14 @@ impl Kernel {
                     let Ok(page) = dump.page(pfn) else { continue };
                     offsets.clear();
                     if overlap == 0 {
-                        needle.find(&page, &mut offsets);
+                        needle.find(numbers, &page, &mut offsets);
                     } else {
                         buffer.clear();
                         buffer.extend_from_slice(&page);
                         if let Ok(next) = dump.page(pfn + 1) {
                             buffer.extend_from_slice(&next[..overlap.min(next.len())]);
                         }
-                        needle.find(&buffer, &mut offsets);
+                        needle.find(numbers, &buffer, &mut offsets);
                     }
                     hits.extend(offsets.iter().map(|offset| pfn * size + offset));
                 }
@@ -116,6 +143,58 @@ impl Kernel {
     }
 }
 
+/// How much of a range one thread looks through at a time, in bytes.
+const PIECE: u64 = 1 << 30;
+
+impl Kernel {
+    /// The addresses in `ranges`, which are of whole pages of virtual memory that `read` reads, where
+    /// `needle` occurs, ascending. What cannot be read is left out.
+    pub fn search_virtual(
+        &self,
+        needle: &Needle,
+        ranges: &[(u64, u64)],
+        read: impl Fn(u64, &mut [u8]) -> bool + Sync,
+        limit: usize,
+        stop: &AtomicBool,
+    ) -> Vec<u64> {
+        let (size, numbers) = (self.target().page_size(), Numbers::of(self.target()));
+        let overlap = match needle {
+            Needle::Text(text) => text.len().saturating_sub(1),
+            _ => 0,
+        };
+        // Pieces, not pages: a range may be of terabytes.
+        let pieces: Vec<(u64, u64)> = ranges
+            .iter()
+            .flat_map(|(start, end)| {
+                let end = *end;
+                let piece = move |at: u64| (at, end.min(at.saturating_add(PIECE)));
+                (*start..end).step_by(PIECE as usize).map(piece)
+            })
+            .collect();
+        let mut found: Vec<u64> = pieces
+            .par_iter()
+            .flat_map_iter(|(start, end)| {
+                (*start..*end).step_by(size as usize).take_while(|_| !stop.load(Ordering::Relaxed))
+            })
+            .flat_map_iter(|page| {
+                let (mut bytes, mut offsets) = (vec![0; size as usize], Vec::new());
+                if read(page, &mut bytes) {
+                    let mut next = vec![0; overlap.min(size as usize)];
+                    if overlap > 0 && read(page.wrapping_add(size), &mut next) {
+                        bytes.append(&mut next);
+                    }
+                    needle.find(numbers, &bytes, &mut offsets);
+                }
+                offsets.into_iter().map(move |offset| page.wrapping_add(offset))
+            })
+            .collect();
+        found.par_sort_unstable();
+        found.dedup();
+        found.truncate(limit);
+        found
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,9 +203,13 @@ mod tests {
     fn words_and_text() {
         let bytes = [1, 0, 0, 0, 0, 0, 0, 0, 0x12, 0x34, 0, 0, 0, 0, 0, 0];
         let mut found = Vec::new();
-        Needle::Word { value: 1, mask: 0, size: 8 }.find(&bytes, &mut found);
-        Needle::Word { value: 0x3400, mask: 0xff, size: 2 }.find(&bytes, &mut found);
-        Needle::Text(vec![0, 0x12]).find(&bytes, &mut found);
+        Needle::Word { value: 1, mask: 0, size: 8 }.find(Numbers::default(), &bytes, &mut found);
+        Needle::Word { value: 0x3400, mask: 0xff, size: 2 }.find(
+            Numbers::default(),
+            &bytes,
+            &mut found,
+        );
+        Needle::Text(vec![0, 0x12]).find(Numbers::default(), &bytes, &mut found);
         assert_eq!(found, [0, 8, 7]);
     }
 }

@@ -1,333 +1,171 @@
 //! All knowledge of kernel structures, declared: members with their alternatives side by side,
-//! resolved once against the types of the kernel at hand. Nothing here asks for a version.
+//! resolved once against the kernel at hand. Nothing here asks for a version.
 //!
 //! A member that does not resolve harms only those who read it: reading it is an error that names
-//! it. `necropsy doctor` prints every shape.
+//! it. `necropsy doctor` prints every shape, with the commands that need it. The notation is told
+//! in [`crate::shape`]; a new file needs one line here.
 
-use necropsy_debuginfo::{TypeId, Types};
-use necropsy_target::Target;
-
-use crate::error::{Error, Result};
-
-/// A member of a structure, found or not.
-#[derive(Debug, Clone, Copy)]
-pub struct Field {
-    /// The C structure's tag.
-    pub shape: &'static str,
-    /// Its names through time; the first that exists counts.
-    pub names: &'static [&'static str],
-    /// Whether some kernels rightly have none.
-    pub optional: bool,
-    at: Option<Place>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    name: &'static str,
-    offset: u64,
-    size: u32,
-    bit: u32,
-    bit_size: u32,
-    ty: TypeId,
-    signed: bool,
-}
-
-impl Field {
-    /// Looks the member up.
-    pub fn resolve(
-        types: &Types,
-        shape: &'static str,
-        names: &'static [&'static str],
-        optional: bool,
-    ) -> Field {
-        let at = types.composite(shape).and_then(|id| {
-            names.iter().find_map(|&name| {
-                let path = types.member(id, name)?;
-                let size = types.size_of(path.ty).unwrap_or(0).min(u64::from(u32::MAX)) as u32;
-                let signed = matches!(
-                    types.resolve(path.ty),
-                    necropsy_debuginfo::Type::Int { signed: true, .. }
-                        | necropsy_debuginfo::Type::Enum { signed: true, .. }
-                );
-                let (offset, bit) = if path.bit_size == 0 {
-                    (path.offset(), 0)
-                } else {
-                    // The storage unit of a bit-field: aligned to the size of its type.
-                    let unit = u64::from(size.max(1)) * 8;
-                    (path.bit_offset / unit * unit / 8, (path.bit_offset % unit) as u32)
-                };
-                Some(Place {
-                    name,
-                    offset,
-                    size,
-                    bit,
-                    bit_size: path.bit_size,
-                    ty: path.ty,
-                    signed,
-                })
-            })
-        });
-        Field { shape, names, optional, at }
-    }
-
-    fn place(&self) -> Result<&Place> {
-        self.at.as_ref().ok_or_else(|| Error::Missing {
-            what: format!("member {}.{}", self.shape, self.names.join(" or .")),
-        })
-    }
-
-    /// Whether this kernel has it.
-    pub fn exists(&self) -> bool {
-        self.at.is_some()
-    }
-
-    /// The name that it has in this kernel.
-    pub fn name(&self) -> Option<&'static str> {
-        self.at.map(|at| at.name)
-    }
-
-    /// Bytes from the start of the structure.
-    ///
-    /// # Errors
-    /// [`Error::Missing`] when this kernel has no such member.
-    pub fn offset(&self) -> Result<u64> {
-        Ok(self.place()?.offset)
-    }
-
-    /// Its size in bytes.
-    ///
-    /// # Errors
-    /// As [`Field::offset`].
-    pub fn size(&self) -> Result<u64> {
-        Ok(self.place()?.size.into())
-    }
-
-    /// Its type.
-    ///
-    /// # Errors
-    /// As [`Field::offset`].
-    pub fn ty(&self) -> Result<TypeId> {
-        Ok(self.place()?.ty)
-    }
-
-    /// Its address in the structure at virtual address `base`.
-    ///
-    /// # Errors
-    /// As [`Field::offset`].
-    pub fn address(&self, base: u64) -> Result<u64> {
-        Ok(base.wrapping_add(self.place()?.offset))
-    }
-
-    /// Its value as an unsigned number, zero-extended.
-    ///
-    /// # Errors
-    /// A fault, or [`Error::Missing`].
-    pub fn read(&self, target: &Target, base: u64) -> Result<u64> {
-        let place = self.place()?;
-        let address = base.wrapping_add(place.offset);
-        // A structure that wraps one number (atomic_t, pid_t …) reads as that number.
-        let size = match place.size {
-            1 | 2 | 4 | 8 => u64::from(place.size),
-            _ => return Err(Error::corrupt(format!("{}.{} is no number", self.shape, place.name))),
-        };
-        let value = target.read_uint(address, size)?;
-        Ok(if place.bit_size == 0 {
-            value
-        } else {
-            (value >> place.bit) & (u64::MAX >> (64 - place.bit_size.clamp(1, 64)))
-        })
-    }
-
-    /// Its value as a signed number, extended from its size.
-    ///
-    /// # Errors
-    /// As [`Field::read`].
-    pub fn read_signed(&self, target: &Target, base: u64) -> Result<i64> {
-        let value = self.read(target, base)?;
-        let place = self.place()?;
-        let bits = if place.bit_size > 0 { place.bit_size } else { place.size * 8 };
-        let shift = 64 - bits.clamp(1, 64);
-        Ok(((value << shift) as i64) >> shift)
-    }
-
-    /// Its text: a `char` array up to its NUL.
-    ///
-    /// # Errors
-    /// As [`Field::read`].
-    pub fn text(&self, target: &Target, base: u64) -> Result<String> {
-        let place = self.place()?;
-        Ok(target.read_cstr(base.wrapping_add(place.offset), place.size as usize)?)
-    }
-
-    /// One line for `doctor`.
-    pub fn describe(&self) -> (String, Option<(&'static str, u64, u32)>) {
-        (
-            format!("{}.{}", self.shape, self.names.join(" | .")),
-            self.at.map(|at| (at.name, at.offset, at.size)),
-        )
-    }
-
-    /// Whether its type is a signed number.
-    pub fn signed(&self) -> bool {
-        self.at.is_some_and(|at| at.signed)
-    }
-}
-
-/// Declares shapes: `pub Task = "task_struct" { state: "__state" | "state", old?: "old" }`.
-/// A `?` marks members that some kernels rightly lack.
-macro_rules! shapes {
-    ($($(#[$doc:meta])* $name:ident = $tag:literal {
-        $($field:ident $(? $optional:ident)? : $first:literal $(| $other:literal)*),* $(,)?
-    })*) => {
-        $(
-            $(#[$doc])*
-            #[derive(Debug, Clone, Copy)]
-            #[allow(missing_docs)]
-            pub struct $name {
-                /// `sizeof`, when the kernel has the type.
-                pub size: Option<u64>,
-                $(pub $field: $crate::shapes::Field,)*
-            }
-
-            impl $name {
-                /// The C tag.
-                pub const TAG: &'static str = $tag;
-
-                /// Looks every member up.
-                pub fn resolve(types: &necropsy_debuginfo::Types) -> Self {
-                    Self {
-                        size: types.composite($tag).and_then(|id| types.size_of(id)),
-                        $($field: $crate::shapes::Field::resolve(
-                            types,
-                            $tag,
-                            &[$first $(, $other)*],
-                            shapes!(@optional $($optional)?),
-                        ),)*
-                    }
-                }
-
-                /// Every member, in declaration order.
-                pub fn fields(&self) -> Vec<&$crate::shapes::Field> {
-                    vec![$(&self.$field),*]
-                }
-            }
-        )*
-    };
-    (@optional) => { false };
-    (@optional $x:ident) => { true };
-}
-
-/// Collects the shapes of all subsystems.
-macro_rules! all_shapes {
-    ($($field:ident : $path:path),* $(,)?) => {
-        /// Every shape, resolved against one kernel.
-        #[derive(Debug, Clone)]
-        #[allow(missing_docs)]
-        pub struct Shapes { $(pub $field: $path,)* }
-
-        impl Shapes {
-            /// Looks everything up.
-            pub fn resolve(types: &Types) -> Self {
-                Shapes { $($field: <$path>::resolve(types),)* }
-            }
-
-            /// Tag, size and members of every shape: what `doctor` prints.
-            pub fn all(&self) -> Vec<(&'static str, Option<u64>, Vec<&Field>)> {
-                vec![$((<$path>::TAG, self.$field.size, self.$field.fields()),)*]
-            }
-        }
-    };
-}
-
-mod container;
-mod cpu;
-mod irq;
-mod machine;
-mod mm;
-mod module;
-mod printk;
-mod sched;
-mod slab;
-mod system;
-mod task;
-mod time;
-mod timer;
-
-pub use container::*;
-pub use cpu::*;
-pub use irq::*;
-pub use machine::*;
-pub use mm::*;
-pub use module::*;
-pub use printk::*;
-pub use sched::*;
-pub use slab::*;
-pub use system::*;
-pub use task::*;
-pub use time::*;
-pub use timer::*;
+pub use crate::shape::{Field, Form};
 
 all_shapes! {
-    page: slab::Page,
-    slab: slab::Slab,
-    kmem_cache: slab::KmemCache,
-    task: task::Task,
-    xarray: container::XArray,
-    radix_tree_root: container::RadixTreeRoot,
-    xa_node: container::XaNode,
-    radix_tree_node: container::RadixTreeNode,
-    maple_tree: container::MapleTree,
-    maple_node: container::MapleNode,
-    pid: task::Pid,
-    pid_namespace: task::PidNamespace,
-    signal: task::Signal,
-    inactive_frame: task::InactiveFrame,
-    mm: mm::Mm,
-    percpu_counter: mm::PercpuCounter,
-    rq: cpu::Rq,
-    pcpu_hot: cpu::PcpuHot,
-    task_entities: sched::TaskEntities,
-    cfs_rq: sched::CfsRq,
-    sched_entity: sched::SchedEntity,
-    rt_rq: sched::RtRq,
-    rt_prio_array: sched::RtPrioArray,
-    sched_rt_entity: sched::SchedRtEntity,
-    dl_rq: sched::DlRq,
-    sched_dl_entity: sched::SchedDlEntity,
-    task_group: sched::TaskGroup,
-    cgroup: sched::Cgroup,
-    kernfs_node: sched::KernfsNode,
-    irq_desc: irq::IrqDesc,
-    irq_action: irq::IrqAction,
-    irq_chip: irq::IrqChip,
-    irq_stat: irq::IrqStat,
-    softirq_action: irq::SoftirqAction,
-    gate: irq::Gate,
-    timer_base: timer::TimerBase,
-    timer_list: timer::TimerList,
-    hrtimer_cpu_base: timer::HrtimerCpuBase,
-    hrtimer_clock_base: timer::HrtimerClockBase,
-    hrtimer: timer::Hrtimer,
-    timekeeper_pace: timer::TimekeeperPace,
-    e820_table: machine::E820Table,
-    e820_entry: machine::E820Entry,
-    module: module::Module,
-    module_sect_attrs: module::ModuleSectAttrs,
-    module_sect_attr: module::ModuleSectAttr,
-    bin_attribute: module::BinAttribute,
-    module_memory: module::ModuleMemory,
-    module_layout: module::ModuleLayout,
-    mod_kallsyms: module::ModKallsyms,
-    elf_symbol: module::ElfSymbol,
-    btf_module: module::BtfModule,
-    btf: module::Btf,
-    printk_safe_seq_buf: printk::PrintkSafeSeqBuf,
-    sk_buff_head: printk::SkBuffHead,
-    sk_buff: printk::SkBuff,
-    tk_data: time::TkData,
-    timekeeper: time::Timekeeper,
-    tk_read_base: time::TkReadBase,
-    uts_namespace: system::UtsNamespace,
-    pglist_data: system::PglistData,
-    taint_flag: system::TaintFlag,
+    slab {
+        page: Page, slab: Slab, kmem_cache: KmemCache, kmem_cache_cpu: KmemCacheCpu,
+        kmem_cache_node: KmemCacheNode, kmem_cache_per_node: KmemCachePerNode,
+        percpu_sheaves: PercpuSheaves, slab_sheaf: SlabSheaf, node_barn: NodeBarn,
+        slab_track: SlabTrack, kset: Kset, kernfs_tree: KernfsTree, stack_record: StackRecord, stack_handle: StackHandle;
+        slab_flags: SlabFlags, slab_marks: SlabMarks, slab_variables: SlabVariables
+    }
+    vmalloc {
+        vmap_area: VmapArea, vm_struct: VmStruct, vmap_node: VmapNode;
+        vmap_variables: VmapVariables
+    }
+    zone {
+        node_memory: NodeMemory, zone: Zone, free_area: FreeArea, per_cpu_page_set: PerCpuPageSet,
+        per_cpu_pages: PerCpuPages, per_cpu_zone_stat: PerCpuZoneStat,
+        per_cpu_node_stat: PerCpuNodeStat, huge_pages: HugePages, mem_section: MemSection;
+        page_counters: PageCounters, memory_variables: MemoryVariables
+    }
+    task {
+        task: Task, pid: Pid, pid_namespace: PidNamespace, signal: Signal,
+        inactive_frame: InactiveFrame
+    }
+    container { xarray: XArray, xa_node: XaNode, maple_tree: MapleTree, maple_node: MapleNode }
+    mm { mm: Mm, percpu_counter: PercpuCounter; page_kinds: PageKinds }
+    cpu { rq: Rq, pcpu_hot: PcpuHot, cpumask: CpuMask }
+    stacks {
+        thread_union: ThreadUnion, exception_stacks: ExceptionStacks,
+        cpu_entry_area: CpuEntryArea, fred_frame: FredFrame
+    }
+    sched {
+        task_entities: TaskEntities, cfs_rq: CfsRq, sched_entity: SchedEntity, rt_rq: RtRq,
+        rt_prio_array: RtPrioArray, sched_rt_entity: SchedRtEntity, dl_rq: DlRq,
+        sched_dl_entity: SchedDlEntity, task_group: TaskGroup, cgroup: Cgroup,
+        kernfs_node: KernfsNode
+    }
+    irq {
+        irq_desc: IrqDesc, irq_action: IrqAction, irq_chip: IrqChip, irq_stat: IrqStat,
+        softirq_action: SoftirqAction, gate: Gate;
+        irq_tables: IrqTables, softirqs: Softirqs
+    }
+    timer {
+        timer_base: TimerBase, timer_list: TimerList, hrtimer_cpu_base: HrtimerCpuBase,
+        hrtimer_clock_base: HrtimerClockBase, hrtimer: Hrtimer, timekeeper_pace: TimekeeperPace;
+        tick_variables: TickVariables
+    }
+    locks {
+        mutex: Mutex, mutex_waiter: MutexWaiter, ww_mutex: WwMutex, rw_semaphore: RwSemaphore,
+        rwsem_waiter: RwsemWaiter, semaphore: Semaphore, semaphore_waiter: SemaphoreWaiter,
+        rt_mutex: RtMutex, rt_mutex_waiter: RtMutexWaiter, swait_queue: SwaitQueue,
+        completion: Completion, wait_queue_entry: WaitQueueEntry, wait_queue_head: WaitQueueHead,
+        wait_bit_entry: WaitBitEntry, wait_folio_entry: WaitFolioEntry, percpu_rwsem: PercpuRwsem,
+        blocked: Blocked, kthread: Kthread, worker: Worker, wq_barrier: WqBarrier,
+        lock_places: LockPlaces, superblock_state: SuperblockState, queue_node: QueueNode;
+        superblock_list: SuperblockList, queue_nodes: QueueNodes
+    }
+    machine { e820_table: E820Table, e820_entry: E820Entry }
+    module {
+        module: Module, module_sect_attrs: ModuleSectAttrs, module_sect_attr: ModuleSectAttr,
+        bin_attribute: BinAttribute, module_memory: ModuleMemory, module_layout: ModuleLayout,
+        mod_kallsyms: ModKallsyms, elf_symbol: ElfSymbol, btf_module: BtfModule, btf: Btf
+    }
+    printk {
+        prb: PrintkRingbuffer, prb_desc_ring: PrbDescRing, prb_data_ring: PrbDataRing,
+        prb_desc: PrbDesc, prb_data_blk_lpos: PrbDataBlkLpos, printk_info: PrintkInfo,
+        dev_printk_info: DevPrintkInfo, printk_log: PrintkLog,
+        printk_safe_seq_buf: PrintkSafeSeqBuf, sk_buff_head: SkBuffHead, sk_buff: SkBuff;
+        log_variables: LogVariables
+    }
+    time {
+        tk_data: TkData, timekeeper: Timekeeper, tk_read_base: TkReadBase, seqcount: Seqcount;
+        timekeeper_variables: TimekeeperVariables
+    }
+    fs {
+        file: File, files_struct: FilesStruct, fd_table: FdTable, fs_struct: FsStruct,
+        dentry: Dentry, inode: Inode, address_space: AddressSpace, super_block: SuperBlock,
+        file_system_type: FileSystemType, mount: Mount, mount_namespace: MountNamespace,
+        nsproxy: NsProxy
+    }
+    audit {
+        task_links: TaskLinks, cred: Cred, upid: Upid, dentry_links: DentryLinks,
+        inode_links: InodeLinks, mapping_host: MappingHost, file_links: FileLinks,
+        super_block_links: SuperBlockLinks, bug_entry: BugEntry, static_call_site: StaticCallSite, jump_entry: JumpEntry,
+        alternative: Alternative,
+        shm_file_data: ShmFileData
+    }
+    vma { vma: Vma, mm_mappings: MmMappings }
+    ipc {
+        ipc_namespace: IpcNamespace, ipc_ids: IpcIds, ipc_perm: IpcPerm, shm: Shm,
+        sem_array: SemArray, sem: Sem, sem_queue: SemQueue, msg_queue: MsgQueue, msg: Msg,
+        shmem_inode: ShmemInode
+    }
+    signal {
+        task_signals: TaskSignals, process_signals: ProcessSignals, sighand: SigHand,
+        sigaction: SigAction, sigpending: SigPending, sigqueue: SigQueue
+    }
+    net {
+        net: Net, net_device: NetDevice, in_device: InDevice, in_address: InAddress,
+        inet6_device: Inet6Device, inet6_address: Inet6Address, socket: Socket, sock: Sock,
+        proto: Proto, unix_sock: UnixSock, unix_address: UnixAddress, netlink_sock: NetlinkSock,
+        packet_sock: PacketSock, vsock: Vsock, neigh_table: NeighTable, neigh_hash: NeighHash,
+        neighbour: Neighbour, net_hardware: NetHardware
+    }
+    device {
+        char_device: CharDevice, cdev: Cdev, kobj_map: KobjMap, probe: Probe,
+        block_major: BlockMajor, gendisk: GenDisk, bdev_inode: BdevInode,
+        block_device: BlockDevice, disk_part: DiskPart, disk_stats: DiskStats,
+        resource: Resource, pci_device: PciDevice, pci_bus: PciBus,
+        swap_info: SwapInfo;
+        device_tables: DeviceTables
+    }
+    trace {
+        trace_array: TraceArray, tracer: Tracer, trace_buffer: TraceBuffer, cpu_ring: CpuRing,
+        buffer_page: BufferPage, buffer_data_page: BufferDataPage,
+        trace_event_call: TraceEventCall, trace_event_class: TraceEventClass,
+        event_field: EventField, traced_task: TracedTask, tracepoint: Tracepoint, syscall_metadata: SyscallMetadata,
+        saved_cmdlines: SavedCmdlines;
+        trace_flags: TraceFlags, trace_variables: TraceVariables
+    }
+    usage {
+        vm_pages: VmPages, mapping_of: MappingOf, inode_names: InodeNames,
+        dentry_alias: DentryAlias;
+        usage_variables: UsageVariables
+    }
+    bpf {
+        bpf_prog: BpfProg, bpf_prog_aux: BpfProgAux, bpf_map: BpfMap, bpf_user: BpfUser,
+        sbitmap_queue: SbitmapQueue, sbitmap: Sbitmap, sbitmap_word: SbitmapWord,
+        sbitmap_waiters: SbitmapWaiters;
+        bpf_tables: BpfTables
+    }
+    workqueue {
+        workqueue: Workqueue, pool_workqueue: PoolWorkqueue, worker_pool: WorkerPool,
+        worker_does: WorkerDoes, work: Work, delayed_work: DelayedWork, wq_flusher: WqFlusher,
+        wq_flushing: WqFlushing;
+        work_bits: WorkBits, workqueue_variables: WorkqueueVariables
+    }
+    rcu {
+        rcu_state: RcuState, rcu_node: RcuNode, rcu_data: RcuData, rcu_task: RcuTask;
+        rcu_variables: RcuVariables
+    }
+    cgroup {
+        cgroup_root: CgroupRoot, cgroup_of: CgroupOf, cgroup_state: CgroupState,
+        mem_cgroup: MemCgroup, page_counter: PageCounter, pids_cgroup: PidsCgroup,
+        psi_group: PsiGroup, css_set: CssSet, group_of_set: GroupOfSet, task_cgroups: TaskCgroups;
+        cgroup_ids: CgroupIds, cgroup_variables: CgroupVariables
+    }
+    block {
+        request_queue: RequestQueue, hardware_queue: HardwareQueue, tags: Tags, request: Request,
+        bio: Bio, bio_vec: BioVec
+    }
+    pagecache {
+        page_cache: PageCache, inode_size: InodeSize, dentry_tree: DentryTree, mm_start: MmStart,
+        thread_bases: ThreadBases
+    }
+    system {
+        uts_namespace: UtsNamespace, pglist_data: PglistData, taint_flag: TaintFlag,
+        nodemask: NodeMask;
+        system_constants: SystemConstants
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,9 @@
 //! Which slab cache an address belongs to.
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, Result, Thing},
     kernel::Kernel,
+    shapes::Form,
 };
 
 /// Where a cache keeps the pointers of its free lists, and what mangles them (mm/slub.c,
@@ -26,7 +27,7 @@ impl Kernel {
         let (shape, target) = (&self.shapes().kmem_cache, self.target());
         Ok(FreePointers {
             offset: shape.free_pointer.read(target, cache)?,
-            stride: shape.size_.read(target, cache)?.max(1),
+            stride: shape.size.read(target, cache)?.max(1),
             random: shape.random.read(target, cache)?,
         })
     }
@@ -36,40 +37,65 @@ impl Kernel {
     /// # Errors
     /// When the kernel has no vmemmap, or the types do not say how large a `struct page` is.
     pub fn page_of(&self, pfn: u64) -> Result<u64> {
-        let size = self.shapes().page.size.ok_or_else(|| Error::no_type("page"))?;
+        let size = self.shapes().page.sizeof()?;
         let base = self
             .target()
             .layout()
             .and_then(|l| l.vmemmap)
-            .ok_or_else(|| Error::Missing { what: "vmemmap".into() })?;
+            .ok_or_else(|| Error::NoSuch { thing: Thing::Table, name: "vmemmap".into() })?;
         Ok(base.wrapping_add(pfn.wrapping_mul(size)))
     }
 
     /// The first page of the compound page that `page` belongs to.
-    fn head_page(&self, page: u64) -> Result<u64> {
+    pub(crate) fn head_page(&self, page: u64) -> Result<u64> {
         let link = self.shapes().page.compound.read(self.target(), page)?;
+        Ok(self.head_of_link(page, link))
+    }
+
+    /// The first page of the compound page that `page`, whose link is known, belongs to.
+    pub(crate) fn head_of_link(&self, page: u64, link: u64) -> u64 {
         if link & 1 == 0 {
-            return Ok(page);
+            return page;
         }
         // Either the head's address, or (7.1, with the vmemmap optimisation) a mask for ours.
         let head = link & !1;
         let base = self.target().layout().and_then(|l| l.vmemmap).unwrap_or(0);
-        Ok(if head >= base && head <= page { head } else { page & head })
+        if head >= base && head <= page { head } else { page & head }
+    }
+
+    /// The page frame that the `struct page` at `page` describes.
+    ///
+    /// # Errors
+    /// It lies before the kernel's memory map, or describes more than there is.
+    pub fn pfn_of(&self, page: u64) -> Result<u64> {
+        let size = self.shapes().page.sizeof()?.max(1);
+        let pfn = page.wrapping_sub(self.page_of(0)?) / size;
+        if pfn < self.target().dump_pfns() {
+            Ok(pfn)
+        } else {
+            Err(Error::corrupt(format!("{page:x} is no struct page")))
+        }
+    }
+
+    /// [`Kernel::is_slab`] of a copy of a `struct page`.
+    pub(crate) fn is_slab_copy(&self, bytes: &[u8]) -> bool {
+        let (mark, page) = (&self.shapes().slab_marks.slab, &self.shapes().page);
+        let Ok(value) = mark.get() else { return false };
+        if mark.form() == Some(Form::Flag) {
+            return page.flags.decode(bytes).is_ok_and(|flags| flags >> (value & 63) & 1 == 1);
+        }
+        page.page_type.decode(bytes).is_ok_and(|kind| kind as u32 >> 24 == value as u32 >> 24)
     }
 
     /// Whether a head page is a slab's: a flag, or since 6.10 a type.
-    fn is_slab(&self, page: u64) -> Result<bool> {
-        let info = self.target().vmcoreinfo();
-        let number = |name: &str| info.and_then(|i| i.number(name));
-        if let Some(bit) = number("PG_slab") {
-            let flags = self.shapes().page.flags.read(self.target(), page)?;
-            return Ok(flags >> (bit & 63) & 1 == 1);
+    pub(crate) fn is_slab(&self, page: u64) -> Result<bool> {
+        let mark = &self.shapes().slab_marks.slab;
+        let (value, page) = (mark.get()?, self.shapes().page.at(self.target(), page));
+        if mark.form() == Some(Form::Flag) {
+            return Ok(page.flags()? >> (value & 63) & 1 == 1);
         }
-        let expected = number("PAGE_SLAB_MAPCOUNT_VALUE")
-            .ok_or_else(|| Error::Missing { what: "NUMBER(PG_slab) in VMCOREINFO".into() })?;
-        let found = self.shapes().page.page_type.read(self.target(), page)?;
         // The low bytes count, or are all ones.
-        Ok(found as u32 >> 24 == expected as u32 >> 24)
+        Ok(page.page_type()? as u32 >> 24 == value as u32 >> 24)
     }
 
     /// The slab cache that an address of the direct map belongs to (its `kmem_cache`), `None`
@@ -84,17 +110,11 @@ impl Kernel {
             return Ok(None);
         }
         let physical = target.translate(address)?;
-        let page = self.head_page(self.page_of(physical >> 12)?)?;
+        let page = self.head_page(self.page_of(physical >> target.page_shift())?)?;
         if !self.is_slab(page)? {
             return Ok(None);
         }
-        let cache = self
-            .shapes()
-            .slab
-            .slab_cache
-            .read(target, page)
-            .or_else(|_| self.shapes().page.slab_cache.read(target, page))?;
-        Ok(Some(cache))
+        Ok(Some(self.shapes().slab.at(target, page).slab_cache()?))
     }
 
     /// First byte of the slab that an address of the direct map lies in.
@@ -104,11 +124,12 @@ impl Kernel {
     pub fn slab_start(&self, address: u64) -> Result<u64> {
         let target = self.target();
         let physical = target.translate(address)?;
-        let page = self.page_of(physical >> 12)?;
+        let page = self.page_of(physical >> target.page_shift())?;
         let head = self.head_page(page)?;
-        let size = self.shapes().page.size.ok_or_else(|| Error::no_type("page"))?.max(1);
+        let size = self.shapes().page.sizeof()?.max(1);
         let back = page.saturating_sub(head) / size;
-        Ok((address & !0xfff).wrapping_sub(back << 12))
+        let page = address & !(target.page_size() - 1);
+        Ok(page.wrapping_sub(back << target.page_shift()))
     }
 
     /// The name of the slab cache that an address belongs to.

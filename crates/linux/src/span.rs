@@ -1,9 +1,7 @@
 //! A large range of kernel memory read at once, with the pages that could not be had remembered.
 
 use necropsy_dump::Fault;
-use necropsy_target::Target;
-
-const PAGE: u64 = 4096;
+use necropsy_machine::Target;
 
 /// Bytes of a range of kernel virtual memory, and its holes.
 #[derive(Debug, Clone)]
@@ -19,10 +17,11 @@ impl Span {
     pub(crate) fn read(target: &Target, address: u64, len: u64) -> Span {
         let len = usize::try_from(len).unwrap_or(0);
         let mut span = Span { bytes: vec![0; len], holes: Vec::new() };
+        let page = target.page_size();
         let mut at = 0;
         while at < len {
             let here = address.wrapping_add(at as u64);
-            let end = (at + (PAGE - here % PAGE) as usize).min(len);
+            let end = (at + (page - here % page) as usize).min(len);
             if let Err(fault) = target.read(here, &mut span.bytes[at..end]) {
                 match span.holes.last_mut() {
                     Some(hole) if hole.1 == at && hole.2.reason == fault.reason => hole.1 = end,
@@ -79,10 +78,50 @@ impl Span {
     }
 }
 
-/// A little-endian number of up to eight bytes at `at`; 0 beyond the end.
-pub(crate) fn number(bytes: &[u8], at: usize, size: usize) -> u64 {
-    let field = at.checked_add(size.min(8)).and_then(|end| bytes.get(at..end)).unwrap_or(&[]);
-    field.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte))
+/// How the machine lays out numbers in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Numbers {
+    big_endian: bool,
+    word: usize,
+}
+
+impl Default for Numbers {
+    /// Little-endian, with words of eight bytes.
+    fn default() -> Self {
+        Numbers { big_endian: false, word: 8 }
+    }
+}
+
+impl Numbers {
+    /// As a target has them.
+    pub fn of(target: &Target) -> Numbers {
+        Numbers { big_endian: target.big_endian(), word: target.pointer_size() as usize }
+    }
+
+    /// Bytes of a word (`unsigned long`, a pointer).
+    pub fn word_size(self) -> usize {
+        self.word
+    }
+
+    /// Whether the most significant byte comes first, and bit-fields begin with that bit.
+    pub fn big_endian(self) -> bool {
+        self.big_endian
+    }
+
+    /// A number of up to eight bytes at `at`; 0 beyond the end.
+    pub fn number(self, bytes: &[u8], at: usize, size: usize) -> u64 {
+        let field = at.checked_add(size.min(8)).and_then(|end| bytes.get(at..end)).unwrap_or(&[]);
+        let fold = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
+        match self.big_endian {
+            true => field.iter().fold(0, fold),
+            false => field.iter().rev().fold(0, fold),
+        }
+    }
+
+    /// The words that `bytes` hold; a rest shorter than one is left out.
+    pub fn words(self, bytes: &[u8]) -> Vec<u64> {
+        bytes.chunks_exact(self.word).map(|word| self.number(word, 0, self.word)).collect()
+    }
 }
 
 #[cfg(test)]
@@ -105,8 +144,12 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_little_endian() {
-        assert_eq!(number(&[1, 2, 3, 4], 1, 2), 0x0302);
-        assert_eq!(number(&[1, 2], 1, 4), 0, "a field that is cut is no number");
+    fn numbers_have_the_order_of_the_machine() {
+        let little = Numbers::default();
+        assert_eq!(little.number(&[1, 2, 3, 4], 1, 2), 0x0302);
+        assert_eq!(little.number(&[1, 2], 1, 4), 0, "a field that is cut is no number");
+        let big = Numbers { big_endian: true, word: 4 };
+        assert_eq!(big.number(&[1, 2, 3, 4], 1, 2), 0x0203);
+        assert_eq!(big.words(&[0, 0, 1, 2, 3, 4, 5, 6, 7]), [0x102, 0x0304_0506]);
     }
 }

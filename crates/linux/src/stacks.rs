@@ -1,22 +1,20 @@
-//! Where stacks lie, where each task's trace begins, and the trace itself.
-//!
-//! arch/x86/include/asm/processor.h, arch/x86/include/asm/cpu_entry_area.h,
-//! arch/x86/include/asm/page_64_types.h
+//! Where stacks lie, where each task's trace begins, and the trace itself. What of it is different on
+//! each architecture is in [`crate::arch`].
 
-use necropsy_target::{
-    Reg, Regs,
-    regs::PT_REGS_SIZE,
-    unwind::{self, Stack, StackKind, Start, Trace},
+use std::{collections::HashMap, sync::OnceLock};
+
+use necropsy_dump::{Note, PrStatus};
+use necropsy_machine::{
+    Regs,
+    unwind::{self, Meeting, Stack, StackKind, Start, Trace},
 };
 
 use crate::{
+    arch,
     error::{Error, Result},
     kernel::Kernel,
     task::Task,
 };
-
-/// Kernel stacks of x86_64 since 3.15, when the types do not say.
-const THREAD_SIZE: u64 = 16384;
 
 /// Where the registers that a trace begins with come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,58 +27,23 @@ pub enum Origin {
     Switched,
 }
 
+/// The notes of a hypervisor by the CPU that they are of.
+#[derive(Default)]
+struct NotesByCpu(OnceLock<HashMap<u32, Regs>>);
+
 impl Kernel {
     /// Bytes of a task's kernel stack.
     pub fn thread_size(&self) -> u64 {
-        let types = self.types();
-        types
-            .find(necropsy_debuginfo::Kind::Union, "thread_union")
-            .and_then(|id| types.size_of(id))
-            .filter(|size| size.is_power_of_two() && (4096..=1 << 20).contains(size))
-            .unwrap_or(THREAD_SIZE)
+        let size = self.shapes().thread_union.sizeof().ok();
+        size.filter(|size| {
+            size.is_power_of_two() && (self.target().page_size()..=1 << 20).contains(size)
+        })
+        .unwrap_or_else(|| arch::of(self.target()).thread_size())
     }
 
     /// The stacks that a CPU uses besides those of its tasks.
     pub fn cpu_stacks(&self, cpu: u32) -> Vec<Stack> {
-        let mut stacks = Vec::new();
-        let target = self.target();
-        let pointer = |name: &str| {
-            self.per_cpu(name, cpu).ok().and_then(|at| target.read_u64(at).ok()).filter(|p| *p != 0)
-        };
-        // The pointer has had three homes; it may point 8 bytes below the top.
-        let irq = pointer("hardirq_stack_ptr").or_else(|| pointer("irq_stack_ptr")).or_else(|| {
-            let hot = self.per_cpu("pcpu_hot", cpu).ok()?;
-            self.shapes().pcpu_hot.hardirq_stack_ptr.read(target, hot).ok()
-        });
-        if let Some(top) = irq {
-            let end = top.checked_next_multiple_of(4096).unwrap_or(top);
-            let start = end.saturating_sub(self.thread_size());
-            stacks.push(Stack { kind: StackKind::Irq, start, end });
-        }
-        let types = self.types();
-        let mut area = |name: &str, tag: &str, members: &[(&str, StackKind)]| {
-            let (Some(base), Some(id)) = (pointer(name), types.composite(tag)) else { return };
-            for &(member, kind) in members {
-                let Some(at) = types.member(id, member) else { continue };
-                let size = types.size_of(at.ty).unwrap_or(0);
-                let start = base.saturating_add(at.offset());
-                stacks.push(Stack { kind, start, end: start.saturating_add(size) });
-            }
-        };
-        area(
-            "cea_exception_stacks",
-            "cea_exception_stacks",
-            &[
-                ("DF_stack", StackKind::DoubleFault),
-                ("NMI_stack", StackKind::Nmi),
-                ("DB_stack", StackKind::Debug),
-                ("MCE_stack", StackKind::MachineCheck),
-                ("VC_stack", StackKind::VmmCommunication),
-                ("VC2_stack", StackKind::VmmCommunication),
-            ],
-        );
-        area("cpu_entry_area", "cpu_entry_area", &[("entry_stack_page", StackKind::Entry)]);
-        stacks
+        arch::of(self.target()).cpu_stacks(self, cpu)
     }
 
     /// The registers that a CPU saved when the machine died.
@@ -95,21 +58,14 @@ impl Kernel {
         }
         let dump = self.target().dump();
         let notes = dump.prstatus();
-        let regs = |note: &necropsy_dump::PrStatus| {
-            let mut regs = Regs::new();
-            for reg in Reg::ALL {
-                regs.put(reg, note.reg(reg.name()));
-            }
-            regs.get(Reg::Rip).is_some().then_some(regs)
-        };
+        let regs = |note: &necropsy_dump::PrStatus| self.target().architecture().note_regs(note);
         if !crashed {
             // A hypervisor writes one note a CPU and puts its number + 1 where the pid belongs.
-            let found = notes
-                .iter()
-                .find(|n| n.pid == cpu + 1)
-                .or_else(|| notes.get(cpu as usize))
-                .and_then(regs);
-            if let Some(regs) = found {
+            let numbered = || {
+                let by_pid = notes.iter().find(|n| n.pid == cpu + 1);
+                by_pid.or_else(|| notes.get(cpu as usize)).and_then(regs)
+            };
+            if let Some(regs) = self.note_of_its_task(cpu).or_else(numbered) {
                 return Ok((regs, Origin::DumpNotes));
             }
         } else if noted.is_err() {
@@ -125,18 +81,51 @@ impl Kernel {
         }
         match noted {
             Err(error) => Err(error),
-            Ok(_) => Err(Error::Missing {
-                what: format!("registers of CPU {cpu}: it did not answer when the machine died"),
-            }),
+            Ok(_) => Err(Error::absent(format!(
+                "registers of CPU {cpu}: it did not answer when the machine died"
+            ))),
         }
+    }
+
+    /// The registers of a CPU by the task that they name: the kernel's numbers of CPUs may be others
+    /// than the machine's, as where any of them can be the first to start.
+    fn note_of_its_task(&self, cpu: u32) -> Option<Regs> {
+        let architecture = self.target().architecture();
+        let register = architecture.task_register()?;
+        let notes = self.memo::<NotesByCpu>().0.get_or_init(|| {
+            let notes = self.target().dump().prstatus();
+            let all: Vec<Regs> = notes.iter().filter_map(|n| architecture.note_regs(n)).collect();
+            let mut of_task: HashMap<u64, Regs> =
+                all.iter().filter_map(|regs| Some((regs.get(register)?, *regs))).collect();
+            let (mut found, mut without) = (HashMap::new(), Vec::new());
+            for cpu in self.online_cpus() {
+                let task = self.current_task(cpu).ok();
+                match task.and_then(|task| of_task.remove(&task.address)) {
+                    Some(regs) => {
+                        found.insert(cpu, regs);
+                    }
+                    None => without.push((cpu, task.is_some())),
+                }
+            }
+            // In user space the register is the program's: the only note that is left over is that of
+            // the only CPU without one.
+            let mut left = of_task.into_values();
+            if let ([(cpu, true)], Some(regs), None) =
+                (without.as_slice(), left.next(), left.next())
+                && all.len() == found.len() + 1
+            {
+                found.insert(*cpu, regs);
+            }
+            found
+        });
+        notes.get(&cpu).copied()
     }
 
     /// The NT_PRSTATUS in the per-CPU variable `crash_notes`; `None` when the CPU wrote none.
     fn crash_note(&self, cpu: u32) -> Result<Option<Regs>> {
         const NT_PRSTATUS: u32 = 1;
-        const PR_REG: u64 = 112;
         let target = self.target();
-        let area = target.read_u64(self.symbol("crash_notes")?)?;
+        let area = target.read_pointer(self.symbol("crash_notes")?)?;
         let mut at = area.wrapping_add(self.cpu_base(cpu)?);
         for _ in 0..8 {
             let name_size = target.read_u32(at)?;
@@ -146,10 +135,11 @@ impl Kernel {
                 return Ok(None);
             }
             let desc = at.wrapping_add(12 + u64::from(name_size).next_multiple_of(4));
-            if kind == NT_PRSTATUS && desc_size >= PR_REG + PT_REGS_SIZE {
-                let bytes =
-                    target.read_array::<{ PT_REGS_SIZE as usize }>(desc.wrapping_add(PR_REG))?;
-                return Ok(Regs::from_pt_regs(&bytes));
+            if kind == NT_PRSTATUS {
+                let desc = target.read_bytes(desc, desc_size)?.into();
+                let note = Note { name: "CORE".into(), kind, desc };
+                let status = PrStatus::parse(&note, Some(target.abi().arch), target.big_endian());
+                return Ok(status.and_then(|note| target.architecture().note_regs(&note)));
             }
             at = desc.wrapping_add(desc_size.next_multiple_of(4));
         }
@@ -158,23 +148,48 @@ impl Kernel {
 
     /// The CPU that a task is running on, if it is.
     pub fn running_on(&self, task: Task<'_>) -> Option<u32> {
-        let cpu = task.cpu().ok()?;
-        let current = self.current_task(cpu).ok()?;
-        (current.address == task.address).then_some(cpu)
+        let Ok(cpu) = task.cpu() else {
+            let runs_it = |cpu: &u32| self.rq_curr(*cpu).is_ok_and(|t| t.address == task.address);
+            return self.online_cpus().into_iter().find(runs_it);
+        };
+        let is_there = match self.rq_curr(cpu) {
+            Ok(current) => current.address == task.address,
+            Err(_) => task.is_on_cpu() == Some(true),
+        };
+        is_there.then_some(cpu)
     }
 
     /// The CPU that called panic or crash_kexec first.
     pub fn panic_cpu(&self) -> Option<u32> {
+        self.find_panic_cpu().ok()
+    }
+
+    fn find_panic_cpu(&self) -> Result<u32> {
         let possible = self.possible_cpus();
-        ["panic_cpu", "crashing_cpu"].into_iter().find_map(|name| {
-            let value = self.target().read_u32(self.symbol(name).ok()?).ok()?;
-            possible.contains(&value).then_some(value)
-        })
+        let mut hidden = None;
+        for name in ["panic_cpu", "crashing_cpu"] {
+            let Ok(at) = self.symbol(name) else { continue };
+            match self.target().read_u32(at) {
+                Ok(cpu) if possible.contains(&cpu) => return Ok(cpu),
+                Ok(_) => {}
+                Err(fault) => hidden = Some(fault),
+            }
+        }
+        // What could not be read may be the very CPU.
+        Err(hidden.map_or_else(|| Error::absent("CPU of this dump called panic"), Error::from))
     }
 
     /// The task that was running where the machine died.
     pub fn panic_task(&self) -> Option<Task<'_>> {
-        self.current_task(self.panic_cpu()?).ok()
+        self.find_panic_task().ok()
+    }
+
+    /// [`Kernel::panic_task`], or why there is none.
+    ///
+    /// # Errors
+    /// [`Error::Absent`] when no CPU called panic, the fault when that cannot be told.
+    pub fn find_panic_task(&self) -> Result<Task<'_>> {
+        self.current_task(self.find_panic_cpu()?)
     }
 }
 
@@ -200,32 +215,7 @@ impl<'k> Task<'k> {
             let start = Start { regs, interrupted: true, saved_regs: true, slot: None };
             return Ok((start, origin));
         }
-        let shapes = kernel.shapes();
-        let target = kernel.target();
-        if self.stack()? == 0 {
-            return Err(Error::Missing { what: "stack of this task: it has exited".into() });
-        }
-        let sp = self.get(&shapes.task.thread_sp)?;
-        let frame = &shapes.inactive_frame;
-        let mut regs = Regs::new();
-        let size = frame.size.ok_or_else(|| Error::no_type("inactive_task_frame"))?;
-        let slot = frame.ret_addr.address(sp)?;
-        let pc = target.read_u64(slot)?;
-        regs.set(Reg::Rip, pc);
-        regs.set(Reg::Rsp, sp.wrapping_add(size));
-        for (reg, field) in [
-            (Reg::Rbp, &frame.bp),
-            (Reg::Rbx, &frame.bx),
-            (Reg::R12, &frame.r12),
-            (Reg::R13, &frame.r13),
-            (Reg::R14, &frame.r14),
-            (Reg::R15, &frame.r15),
-        ] {
-            regs.put(reg, field.read(target, sp).ok());
-        }
-        // A new task has not run yet: it will begin at the first instruction of ret_from_fork.
-        let begins = target.locate(pc).is_some_and(|l| l.offset == 0);
-        let start = Start { regs, interrupted: begins, saved_regs: false, slot: Some(slot) };
+        let start = arch::of(kernel.target()).switched(*self)?;
         Ok((start, Origin::Switched))
     }
 
@@ -238,13 +228,38 @@ impl<'k> Task<'k> {
         stacks
     }
 
-    /// Its stack trace.
+    /// Its stack trace: from the registers that are known of it, and how the kernel left above them.
     ///
     /// # Errors
     /// Why not even its first frame is known.
     pub fn trace(&self) -> Result<Trace> {
-        let (start, _) = self.trace_start()?;
-        Ok(unwind::unwind(self.kernel().target(), &start, &self.stacks()))
+        let (start, origin) = self.trace_start()?;
+        let target = self.kernel().target();
+        let stacks = self.stacks();
+        let from = |start: &Start| unwind::unwind(target, start, &stacks);
+        if origin == Origin::Switched {
+            return Ok(from(&start));
+        }
+        let Some(above) = unwind::above(target, &start, &stacks) else {
+            // Registers that no exception saved are those of the code that noted them.
+            let saved_regs =
+                start.regs.user_mode() || unwind::exception_saved(target, &start, &stacks);
+            return Ok(from(&Start {
+                saved_regs: saved_regs || origin != Origin::CrashNotes,
+                ..start
+            }));
+        };
+        let mut start = start;
+        match above.meets {
+            Meeting::Exception(_) => {}
+            Meeting::Function { pc, slot } => {
+                start.regs.set(target.abi().program_counter, pc);
+                start = Start { interrupted: false, saved_regs: false, slot: Some(slot), ..start };
+            }
+        }
+        let mut trace = from(&start);
+        trace.above = above.frames;
+        Ok(trace)
     }
 
     /// The registers with which it last entered the kernel from user space, at the top of its
@@ -254,13 +269,11 @@ impl<'k> Task<'k> {
     /// A fault, or there are none.
     pub fn user_regs(&self) -> Result<(u64, Regs)> {
         let stack = self.own_stack()?;
-        // A kernel that can use FRED leaves two words above them.
-        let fred = self.kernel().types().composite("fred_frame").is_some();
-        let at = stack.end - PT_REGS_SIZE - if fred { 16 } else { 0 };
-        let bytes = self.kernel().target().read_array::<{ PT_REGS_SIZE as usize }>(at)?;
-        Regs::from_pt_regs(&bytes)
-            .filter(Regs::user_mode)
-            .map(|regs| (at, regs))
-            .ok_or_else(|| Error::Missing { what: "user registers of this task".into() })
+        let target = self.kernel().target();
+        let at = arch::of(target).entry_regs(*self, &stack)?;
+        let regs = target.saved_regs(at)?;
+        regs.user_mode()
+            .then_some((at, regs))
+            .ok_or_else(|| Error::absent("user registers of this task"))
     }
 }

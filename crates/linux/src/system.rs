@@ -83,7 +83,7 @@ impl Kernel {
     /// A fault, or a missing symbol.
     pub fn command_line(&self) -> Result<String> {
         let target = self.target();
-        let at = target.read_u64(self.symbol("saved_command_line")?)?;
+        let at = target.read_pointer(self.symbol("saved_command_line")?)?;
         Ok(target.read_cstr(at, MAX_COMMAND_LINE)?.trim_end().to_owned())
     }
 
@@ -105,8 +105,8 @@ impl Kernel {
         const ONE: u64 = 1 << 11;
         let at = self.symbol("avenrun")?;
         let mut loads = [0; 3];
-        for (load, at) in loads.iter_mut().zip((at..).step_by(8)) {
-            let value = self.target().read_u64(at)?.saturating_add(ONE / 200);
+        for (index, load) in (0..).zip(&mut loads) {
+            let value = self.target().read_pointer_at(at, index)?.saturating_add(ONE / 200);
             *load = value / ONE * 100 + (value % ONE) * 100 / ONE;
         }
         Ok(loads)
@@ -132,15 +132,37 @@ impl Kernel {
         let target = self.target();
         let shape = &self.shapes().pglist_data;
         if let Ok(node) = self.symbol("contig_page_data") {
-            return Ok(shape.present_pages.read(target, node)?.saturating_mul(4096));
+            return Ok(shape.present_pages.read(target, node)?.saturating_mul(target.page_size()));
         }
         let table = self.symbol("node_data")?;
         let mut pages = 0u64;
         for node in self.online_nodes()? {
-            let at = target.read_u64(table + u64::from(node) * 8)?;
+            let at = target.read_pointer_at(table, u64::from(node))?;
             pages = pages.saturating_add(shape.present_pages.read(target, at)?);
         }
-        Ok(pages.saturating_mul(4096))
+        Ok(pages.saturating_mul(target.page_size()))
+    }
+
+    /// The memory node that a page is of, by its `struct page`.
+    ///
+    /// # Errors
+    /// A fault, or none of the nodes has it.
+    pub fn page_node(&self, page: u64) -> Result<u64> {
+        let (target, shape) = (self.target(), &self.shapes().pglist_data);
+        let pfn = self.pfn_of(page)?;
+        if self.symbol("contig_page_data").is_ok() {
+            return Ok(0);
+        }
+        let table = self.symbol("node_data")?;
+        for node in self.online_nodes()? {
+            let at = target.read_pointer_at(table, u64::from(node))?;
+            let (start, count) =
+                (shape.start_pfn.read(target, at)?, shape.spanned_pages.read(target, at)?);
+            if (start..start.saturating_add(count)).contains(&pfn) {
+                return Ok(node.into());
+            }
+        }
+        Err(Error::absent(format!("memory node of page frame {pfn:#x}")))
     }
 
     /// The numbers of the memory nodes that are online (`node_states[N_ONLINE]`).
@@ -148,13 +170,11 @@ impl Kernel {
     /// # Errors
     /// A fault, or a missing symbol.
     pub fn online_nodes(&self) -> Result<Vec<u32>> {
-        let types = self.types();
-        let mask = types
-            .find(necropsy_debuginfo::Kind::Typedef, "nodemask_t")
-            .and_then(|id| types.size_of(id))
-            .filter(|size| (8..=MAX_NODES / 8).contains(size))
-            .ok_or_else(|| Error::no_type("nodemask_t"))?;
-        let online = u64::try_from(self.constant("N_ONLINE")?).unwrap_or(1);
+        let mask = self.shapes().nodemask.sizeof()?;
+        if !(8..=MAX_NODES / 8).contains(&mask) {
+            return Err(Error::corrupt(format!("a set of nodes of {mask} bytes")));
+        }
+        let online = self.shapes().system_constants.online_nodes.index()?;
         let at = self.symbol("node_states")?.wrapping_add(online.wrapping_mul(mask));
         let bytes = self.target().read_bytes(at, mask)?;
         let bits = (0u32..).zip(bytes).flat_map(|(byte, value)| {
@@ -168,14 +188,14 @@ impl Kernel {
     /// # Errors
     /// A fault, or a missing symbol.
     pub fn tainted_mask(&self) -> Result<u64> {
-        Ok(self.target().read_u64(self.symbol("tainted_mask")?)?)
+        Ok(self.target().read_pointer(self.symbol("tainted_mask")?)?)
     }
 
     /// The taints that are set in `mask`, with the letters of this kernel.
     pub fn taints(&self, mask: u64) -> Vec<Taint> {
         let shape = &self.shapes().taint_flag;
         let letter = |bit: u32| {
-            let at = self.symbol("taint_flags").ok()? + u64::from(bit) * shape.size?;
+            let at = self.symbol("taint_flags").ok()? + u64::from(bit) * shape.sizeof().ok()?;
             let letter = char::from(shape.set.read(self.target(), at).ok()? as u8);
             letter.is_ascii_graphic().then_some(letter)
         };
@@ -201,21 +221,33 @@ impl Kernel {
         let types = self.types();
         let fields = types
             .find(necropsy_debuginfo::Kind::Enum, "dmi_field")
-            .ok_or_else(|| Error::no_type("dmi_field"))?;
+            .ok_or_else(|| self.not_described(|| Error::no_type("dmi_field")))?;
         let necropsy_debuginfo::Type::Enum { values, .. } = types.resolve(fields) else {
             return Err(Error::no_type("dmi_field"));
         };
         let table = self.symbol("dmi_ident")?;
-        let end = self.constant("DMI_STRING_MAX")?;
+        let end = self.shapes().system_constants.dmi_strings.get()?;
         let mut found = Vec::new();
         for field in values.iter().filter(|field| (0..end).contains(&field.value)) {
-            let text = match self.target().read_u64(table + field.value as u64 * 8)? {
+            let text = match self.target().read_pointer_at(table, field.value as u64)? {
                 0 => None,
                 at => Some(self.target().read_cstr(at, 1024)?),
             };
             found.push((types.name(field.name).to_owned(), text));
         }
         Ok(found)
+    }
+
+    /// What a system call is called, by the function that the kernel has for it.
+    pub fn system_call_name(&self, number: u64) -> Option<String> {
+        let target = self.target();
+        let table = self.symbol("sys_call_table").ok()?;
+        if number >= MAX_SYSTEM_CALLS {
+            return None;
+        }
+        let located = target.locate(target.read_pointer_at(table, number).ok()?)?;
+        let (_, name) = located.symbol.name.split_once("sys_")?;
+        (located.offset == 0 && name != "ni_syscall").then(|| name.to_owned())
     }
 
     /// The system call table.
@@ -226,10 +258,11 @@ impl Kernel {
         let target = self.target();
         let table = self.symbol("sys_call_table")?;
         let end = target.kernel().symbols.next(table).map_or(u64::MAX, |next| next.address);
-        let count = (end.saturating_sub(table) / 8).min(MAX_SYSTEM_CALLS);
+        let count =
+            (end.saturating_sub(table) / u64::from(target.pointer_size())).min(MAX_SYSTEM_CALLS);
         let mut calls = Vec::new();
         for number in 0..count {
-            let address = target.read_u64(table + number * 8)?;
+            let address = target.read_pointer_at(table, number)?;
             if !target.is_text(address) {
                 // Padding, or another table whose name kallsyms does not keep.
                 break;

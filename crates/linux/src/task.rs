@@ -1,6 +1,9 @@
 //! Tasks (include/linux/sched.h): where they are found, and what they are.
 
-use std::{collections::HashMap, sync::PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
 
 use rayon::prelude::*;
 
@@ -8,6 +11,8 @@ use crate::{
     error::{Error, Result},
     kernel::Kernel,
     list::list,
+    shapes::{Form, PageKinds},
+    span::Numbers,
     xarray,
 };
 
@@ -249,26 +254,18 @@ impl<'k> Task<'k> {
     /// As [`Task::get`].
     pub fn rss_kb(&self) -> Result<u64> {
         let Some(mm) = self.mm()? else { return Ok(0) };
-        let kernel = self.kernel;
-        let target = kernel.target();
+        let shapes = self.kernel.shapes();
+        let counters = &shapes.mm.rss;
+        let first = counters.address(mm)?;
         let mut pages = self.cached_rss()?;
-        // MM_FILEPAGES, MM_ANONPAGES, MM_SHMEMPAGES; 2 is swap.
-        for counter in [0u64, 1, 3] {
-            let count = if let Ok(counts) = kernel.shapes().mm.rss_count.address(mm) {
-                target.read_u64(counts.wrapping_add(counter * 8))? as i64
+        for kind in shapes.page_kinds.resident()? {
+            let count = if counters.form() == Some(Form::Array) {
+                let at = first.wrapping_add(kind.wrapping_mul(shapes.percpu_counter.sizeof()?));
+                self.kernel.percpu_counter(at)?
             } else {
-                let shape = &kernel.shapes().percpu_counter;
-                let size = shape.size.ok_or_else(|| Error::no_type("percpu_counter"))?;
-                let at = kernel.shapes().mm.rss_stat.address(mm)?.wrapping_add(counter * size);
-                let mut sum = shape.count.read_signed(target, at)?;
-                if shape.counters.exists() {
-                    let per_cpu = shape.counters.read(target, at)?;
-                    for offset in kernel.per_cpu_offsets() {
-                        let part = target.read_u32(per_cpu.wrapping_add(*offset))?;
-                        sum = sum.saturating_add(i64::from(part as i32));
-                    }
-                }
-                sum
+                let word = u64::from(self.kernel.target().pointer_size());
+                let at = first.wrapping_add(kind.wrapping_mul(word));
+                counters.named(self.kernel.target().read_long(at))?
             };
             pages = pages.saturating_add(count);
         }
@@ -284,22 +281,39 @@ impl<'k> Task<'k> {
         }
         let target = self.kernel.target();
         let signal = self.get(&shapes.task.signal)?;
-        let known = || self.kernel.group_rss.lock().unwrap_or_else(PoisonError::into_inner);
+        let known =
+            || self.kernel.memo::<GroupRss>().0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pages) = known().get(&signal) {
             return Ok(*pages);
         }
         let head = shapes.signal.thread_head.address(signal)?;
         let node = shapes.task.thread_node.offset()?;
         let mut pages = 0;
-        for link in list(target, head).map_while(Result::ok) {
-            let counts = shapes.task.rss_cache.address(link.wrapping_sub(node))?;
-            for counter in [0, 1, 3] {
-                let count = target.read_u32(counts.wrapping_add(counter * 4))?;
+        for link in list(target, head) {
+            let counts = shapes.task.rss_cache.address(link?.wrapping_sub(node))?;
+            for kind in shapes.page_kinds.resident()? {
+                let at = counts.wrapping_add(kind.wrapping_mul(4));
+                let count = shapes.task.rss_cache.named(target.read_u32(at))?;
                 pages += i64::from(count as i32);
             }
         }
         known().insert(signal, pages);
         Ok(pages)
+    }
+
+    /// Whether a signal waits for it (TIF_SIGPENDING); `None` where the bit is not known here.
+    ///
+    /// # Errors
+    /// As [`Task::get`].
+    pub fn signal_is_pending(&self) -> Result<Option<bool>> {
+        let flags = self.get(&self.kernel.shapes().task.thread_info_flags)?;
+        let bit = crate::arch::of(self.kernel.target()).signal_pending(self.kernel);
+        Ok(bit.map(|bit| flags & bit != 0))
+    }
+
+    /// Whether it was on its CPU (`on_cpu`); `None` where the kernel or the dump does not say.
+    pub(crate) fn is_on_cpu(&self) -> Option<bool> {
+        self.get(&self.kernel.shapes().task.on_cpu).ok().map(|on| on != 0)
     }
 
     /// When it last got a CPU, in ns of the scheduler's clock.
@@ -308,6 +322,35 @@ impl<'k> Task<'k> {
     /// As [`Task::get`].
     pub fn last_run_ns(&self) -> Result<u64> {
         self.get(&self.shape().last_arrival)
+    }
+}
+
+/// Pages that the threads of a group keep counted, by `signal_struct`: every thread of the group
+/// asks for them, and there may be thousands.
+#[derive(Debug, Default)]
+struct GroupRss(Mutex<HashMap<u64, i64>>);
+
+impl PageKinds {
+    /// The counters of the pages that an address space holds.
+    fn resident(&self) -> Result<impl Iterator<Item = u64>> {
+        let (file, anonymous) = (self.file.index()?, self.anonymous.index()?);
+        Ok([file, anonymous].into_iter().chain(self.shared.index().ok()))
+    }
+}
+
+impl Kernel {
+    /// The sum of the `struct percpu_counter` at `at`.
+    fn percpu_counter(&self, at: u64) -> Result<i64> {
+        let (target, shape) = (self.target(), &self.shapes().percpu_counter);
+        let mut sum = shape.count.read_signed(target, at)?;
+        if shape.counters.exists() {
+            let per_cpu = shape.counters.read(target, at)?;
+            for offset in self.per_cpu_offsets() {
+                let part = target.read_u32(per_cpu.wrapping_add(*offset));
+                sum = sum.saturating_add(i64::from(shape.counters.named(part)? as i32));
+            }
+        }
+        Ok(sum)
     }
 }
 
@@ -349,7 +392,7 @@ impl Kernel {
     fn task_of_pid(&self, pid: u64) -> Result<Option<Task<'_>>> {
         let shapes = self.shapes();
         // pid.tasks[PIDTYPE_PID].first links task_struct.pid_links[PIDTYPE_PID].
-        let first = self.target().read_u64(shapes.pid.tasks.address(pid)?)?;
+        let first = self.target().read_pointer(shapes.pid.tasks.address(pid)?)?;
         if first == 0 {
             return Ok(None);
         }
@@ -379,8 +422,21 @@ impl Kernel {
     /// # Errors
     /// A fault, or a missing symbol.
     pub fn current_task(&self, cpu: u32) -> Result<Task<'_>> {
+        self.rq_curr(cpu).or_else(|error| {
+            // The run queue is lost; the tasks know it, too.
+            let on_it = |task: &Task<'_>| task.cpu() == Ok(cpu) && task.is_on_cpu() == Some(true);
+            let mut found = self.tasks().tasks.into_iter().filter(on_it);
+            match (found.next(), found.next()) {
+                (Some(task), None) => Ok(task),
+                _ => Err(error),
+            }
+        })
+    }
+
+    /// The task that the CPU's run queue says it runs.
+    pub(crate) fn rq_curr(&self, cpu: u32) -> Result<Task<'_>> {
         let rq = self.runqueue(cpu)?;
-        Ok(self.task_at(self.shapes().rq.curr.read(self.target(), rq)?))
+        self.task_of_cpu(cpu, self.shapes().rq.curr.read(self.target(), rq)?)
     }
 
     /// The idle task of a CPU.
@@ -389,23 +445,31 @@ impl Kernel {
     /// A fault, or a missing symbol.
     pub fn idle_task(&self, cpu: u32) -> Result<Task<'_>> {
         let rq = self.runqueue(cpu)?;
-        Ok(self.task_at(self.shapes().rq.idle.read(self.target(), rq)?))
+        self.task_of_cpu(cpu, self.shapes().rq.idle.read(self.target(), rq)?)
     }
 
-    /// How many tasks there are, idle tasks included, and whether that is all: what could not be
-    /// read is not counted. Reads no task while the pid table is whole.
-    pub fn task_count(&self) -> (usize, bool) {
+    /// Address 0 is no task: a run queue that was never set up, or zeros in place of one.
+    fn task_of_cpu(&self, cpu: u32, address: u64) -> Result<Task<'_>> {
+        match address {
+            0 => Err(Error::absent(format!("task on CPU {cpu}: its run queue names none"))),
+            address => Ok(self.task_at(address)),
+        }
+    }
+
+    /// How many tasks there are, idle tasks included, and why that may not be all: what could not
+    /// be read is not counted. Reads no task while the pid table is whole.
+    pub fn task_count(&self) -> (usize, Option<Error>) {
         if let Ok((pids, errors)) = self.pids()
             && errors.is_empty()
         {
             let live: Result<Vec<bool>> =
                 pids.par_iter().map(|(_, pid)| Ok(self.task_of_pid(*pid)?.is_some())).collect();
             if let Ok(live) = live {
-                return (self.online_cpus().len() + live.into_iter().filter(|l| *l).count(), true);
+                return (self.online_cpus().len() + live.into_iter().filter(|l| *l).count(), None);
             }
         }
         let found = self.tasks();
-        (found.tasks.len(), found.errors.is_empty())
+        (found.tasks.len(), found.errors.into_iter().next())
     }
 
     /// Every task: the pid table and, where it has gaps, the task list, plus the idle tasks.
@@ -535,11 +599,11 @@ impl<'k> Task<'k> {
         if let Some(cpu) = self.kernel.running_on(*self)
             && let Ok((regs, _)) = self.kernel.cpu_regs(cpu)
             && !regs.user_mode()
-            && let Some(sp) = regs.get(necropsy_target::Reg::Rsp)
+            && let Some(sp) = regs.sp()
         {
             return Ok(sp);
         }
-        self.get(&self.shape().thread_sp)
+        crate::arch::of(self.kernel.target()).switched_sp(*self)
     }
 
     /// Resource limits in the kernel's order: current and maximum, `u64::MAX` for unlimited.
@@ -552,20 +616,20 @@ impl<'k> Task<'k> {
         let at = field.address(signal)?;
         let size = field.size()?.min(1024);
         let bytes = self.kernel.target().read_bytes(at, size)?;
-        let word = |b: &[u8]| b.iter().rev().fold(0u64, |v, &x| v << 8 | u64::from(x));
-        Ok(bytes.chunks_exact(16).map(|pair| (word(&pair[..8]), word(&pair[8..]))).collect())
+        let numbers = Numbers::of(self.kernel.target());
+        let size = numbers.word_size();
+        let pair = |pair: &[u8]| (numbers.number(pair, 0, size), numbers.number(pair, size, size));
+        Ok(bytes.chunks_exact(2 * size).map(pair).collect())
     }
 
     /// The strings that its process was started with: its arguments or its environment.
     ///
     /// # Errors
-    /// A fault; [`Error::Missing`] for a kernel thread.
+    /// A fault; [`Error::Absent`] for a kernel thread.
     pub fn strings(&self, environment: bool) -> Result<Vec<String>> {
         let kernel = self.kernel;
         let shape = &kernel.shapes().mm;
-        let mm = self
-            .mm()?
-            .ok_or_else(|| Error::Missing { what: "address space: a kernel thread".into() })?;
+        let mm = self.mm()?.ok_or_else(|| Error::absent("address space: a kernel thread"))?;
         let (start, end) = if environment {
             (&shape.env_start, &shape.env_end)
         } else {
@@ -588,13 +652,13 @@ impl<'k> Task<'k> {
     /// Physical address of its root page table.
     ///
     /// # Errors
-    /// A fault; [`Error::Missing`] for a task that has no address space at all.
+    /// A fault; [`Error::Absent`] for a task that has no address space at all.
     pub fn page_table(&self) -> Result<u64> {
         let mm = match self.mm()? {
             Some(mm) => mm,
             None => Some(self.get(&self.shape().active_mm)?)
                 .filter(|&mm| mm != 0)
-                .ok_or_else(|| Error::Missing { what: "address space of this task".into() })?,
+                .ok_or_else(|| Error::absent("address space of this task"))?,
         };
         let pgd = self.kernel.shapes().mm.pgd.read(self.kernel.target(), mm)?;
         Ok(self.kernel.target().translate(pgd)?)

@@ -52,17 +52,12 @@ impl Kernel {
 
     /// Address of the `struct timekeeper` of the system's clock.
     pub(crate) fn timekeeper(&self) -> Result<u64> {
-        // 6.17: an array, the system's clock first.
-        let at = self.symbol("timekeeper_data").or_else(|_| self.symbol("tk_core"))?;
+        let at = self.shapes().timekeeper_variables.timekeeper.address()?;
         if let Ok(offset) = self.shapes().tk_data.timekeeper.offset() {
             return Ok(at + offset);
         }
         // Before 6.13 tk_core is a struct without a name: a sequence counter, then this.
-        let types = self.types();
-        let counter = ["seqcount_raw_spinlock_t", "seqcount_t"]
-            .into_iter()
-            .find_map(|name| types.size_of(types.find(necropsy_debuginfo::Kind::Typedef, name)?))
-            .ok_or_else(|| Error::no_type("seqcount_t"))?;
+        let counter = self.shapes().seqcount.sizeof()?;
         Ok(at + counter.next_multiple_of(8))
     }
 

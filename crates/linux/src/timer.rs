@@ -14,6 +14,12 @@ use crate::{
 const MAX_LISTS: u64 = 1024;
 /// More wheels, or clocks, than a CPU has.
 const MAX_BASES: u64 = 32;
+/// Clocks by number, the same in every kernel: include/uapi/linux/time.h. They are macros, so no
+/// type tells them.
+const CLOCK_REALTIME: u64 = 0;
+const CLOCK_MONOTONIC: u64 = 1;
+const CLOCK_BOOTTIME: u64 = 7;
+const CLOCK_TAI: u64 = 11;
 /// The names of the wheels, by how many there are.
 const WHEELS: [&[&str]; 4] = [
     &[],
@@ -68,7 +74,7 @@ impl Kernel {
     /// # Errors
     /// A fault, or a missing symbol.
     pub fn jiffies(&self) -> Result<u64> {
-        let at = self.symbol("jiffies_64").or_else(|_| self.symbol("jiffies"))?;
+        let at = self.shapes().tick_variables.jiffies.address()?;
         Ok(self.target().read_u64(at)?)
     }
 
@@ -85,7 +91,7 @@ impl Kernel {
             let ns = shape.tick.read(target, timekeeper)?;
             Ok(ns.checked_shr(shift as u32).unwrap_or(0))
         };
-        let tick_ns = match self.symbol("tick_nsec") {
+        let tick_ns = match self.shapes().tick_variables.tick_ns.address() {
             Ok(at) => target.read_u64(at)?,
             Err(_) => pace()?,
         };
@@ -102,7 +108,7 @@ impl Kernel {
     /// A missing symbol or type.
     pub fn timer_wheels(&self, cpu: u32) -> Result<Vec<Wheel>> {
         let at = self.per_cpu("timer_bases", cpu)?;
-        let size = self.shapes().timer_base.size.ok_or_else(|| Error::no_type("timer_base"))?;
+        let size = self.shapes().timer_base.sizeof()?;
         // BTF of 5.10 types no variables; then the room up to the next one tells.
         let types = self.types();
         let count = match types.find(Kind::Variable, "timer_bases").map(|ty| types.resolve(ty)) {
@@ -114,8 +120,8 @@ impl Kernel {
             }
         };
         let names = usize::try_from(count).ok().and_then(|count| WHEELS.get(count));
-        let names = names.ok_or_else(|| Error::Missing {
-            what: format!("known kind of timer wheels: there are {count} a CPU"),
+        let names = names.ok_or_else(|| {
+            Error::absent(format!("known kind of timer wheels: there are {count} a CPU"))
         })?;
         let wheel = |(name, index): (&&'static str, u64)| Wheel {
             cpu,
@@ -143,7 +149,9 @@ impl Kernel {
             Ok(Timer { address, soft_expires: expires, expires, function })
         };
         for list in 0..count {
-            for node in hlist(target, first.wrapping_add(list * 8)).checked() {
+            for node in
+                hlist(target, first.wrapping_add(list * u64::from(target.pointer_size()))).checked()
+            {
                 match node.and_then(timer) {
                     Ok(timer) => timers.push(timer),
                     Err(error) => errors.push(error),
@@ -157,7 +165,7 @@ impl Kernel {
     /// Address of a CPU's `struct hrtimer_cpu_base`.
     ///
     /// # Errors
-    /// [`Error::Missing`].
+    /// [`Error::NoSuch`].
     pub fn hrtimer_base(&self, cpu: u32) -> Result<u64> {
         self.per_cpu("hrtimer_bases", cpu)
     }
@@ -171,8 +179,7 @@ impl Kernel {
         let shape = &self.shapes().hrtimer_clock_base;
         let clocks = &self.shapes().hrtimer_cpu_base.clocks;
         let first = clocks.address(self.hrtimer_base(cpu)?)?;
-        let size = shape.size.filter(|size| *size > 0);
-        let size = size.ok_or_else(|| Error::no_type("hrtimer_clock_base"))?;
+        let size = shape.sizeof()?;
         let count = (clocks.size()? / size).min(MAX_BASES);
         let monotonic = self.clocks().map(|clocks| clocks.monotonic_ns as i64);
         (0..count)
@@ -186,10 +193,10 @@ impl Kernel {
                         .locate(function)
                         .map_or_else(|| format!("{function:x}"), |at| at.symbol.name.to_owned()),
                     Err(_) => match shape.clock.read(target, address)? {
-                        0 => "ktime_get_real".into(),
-                        1 => "ktime_get".into(),
-                        7 => "ktime_get_boottime".into(),
-                        11 => "ktime_get_clocktai".into(),
+                        CLOCK_REALTIME => "ktime_get_real".into(),
+                        CLOCK_MONOTONIC => "ktime_get".into(),
+                        CLOCK_BOOTTIME => "ktime_get_boottime".into(),
+                        CLOCK_TAI => "ktime_get_clocktai".into(),
                         other => format!("clock {other}"),
                     },
                 };

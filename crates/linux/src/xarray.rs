@@ -17,6 +17,9 @@ const MAX_DEPTH: usize = 16;
 /// The most nodes that a walk visits.
 const MAX_NODES: usize = 50_000_000;
 
+/// Reserved and not yet used: an internal entry of 257 (include/linux/xarray.h).
+pub(crate) const XA_ZERO_ENTRY: u64 = 257 << 2 | 2;
+
 /// Where the members of a tree's root and nodes lie, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Layout {
@@ -40,24 +43,16 @@ impl Layout {
     /// When it has neither kind of tree.
     pub fn of(kernel: &Kernel) -> Result<Layout> {
         let shapes = kernel.shapes();
-        let (head, slots, rest, internal) = if shapes.xa_node.slots.exists() {
-            let node = &shapes.xa_node;
-            let rest = [&node.shift, &node.offset, &node.count, &node.parent];
-            (&shapes.xarray.head, &node.slots, rest, 2)
-        } else {
-            let node = &shapes.radix_tree_node;
-            let rest = [&node.shift, &node.offset, &node.count, &node.parent];
-            (&shapes.radix_tree_root.head, &node.slots, rest, 1)
-        };
+        let node = &shapes.xa_node;
         Ok(Layout {
-            head: head.offset()?,
-            shift: rest[0].offset()?,
-            offset: rest[1].offset()?,
-            count: rest[2].offset()?,
-            parent: rest[3].offset()?,
-            slots: slots.offset()?,
-            slot_count: (slots.size()? / 8).min(MAX_SLOTS),
-            internal,
+            head: shapes.xarray.head.offset()?,
+            shift: node.shift.offset()?,
+            offset: node.offset.offset()?,
+            count: node.count.offset()?,
+            parent: node.parent.offset()?,
+            slots: node.slots.offset()?,
+            slot_count: (node.slots.size()? / kernel.target().word_size()).min(MAX_SLOTS),
+            internal: if node.structure.tag() == "xa_node" { 2 } else { 1 },
         })
     }
 
@@ -155,15 +150,14 @@ impl<M: Memory> Entries<'_, M> {
         }
     }
 
-    fn tell(&mut self, what: String) {
-        self.todo.push(Todo::Tell(Error::corrupt(what)));
+    fn tell(&mut self, at: u64, what: String) {
+        self.todo.push(Todo::Tell(Error::corrupt_at(at, what)));
     }
 
     fn push_entry(&mut self, raw: u64, index: u64, span: u64, node: Option<u64>, path: Path) {
-        const ZERO: u64 = 1030;
         let kind = if self.layout.internal == 2 {
             match raw {
-                ZERO => Kind::Reserved,
+                XA_ZERO_ENTRY => Kind::Reserved,
                 _ if raw & 1 == 1 => Kind::Value(raw >> 1),
                 _ if raw & 3 == 2 => return,
                 _ => Kind::Pointer,
@@ -184,21 +178,21 @@ impl<M: Memory> Entries<'_, M> {
             raw & 3 == 2 && raw >> 2 < MAX_SLOTS
         } else {
             let slots = node.wrapping_add(self.layout.slots);
-            raw & 3 == 1 && (raw & !3).wrapping_sub(slots) < self.layout.slot_count * 8
+            raw & 3 == 1
+                && (raw & !3).wrapping_sub(slots) < self.layout.slot_count * self.memory.word_size()
         }
     }
 
     /// The slots of a node; those that cannot be read are told and read as empty.
     fn slots(&mut self, at: u64) -> Vec<u64> {
         let first = at.wrapping_add(self.layout.slots);
-        let mut bytes = vec![0; self.layout.slot_count as usize * 8];
+        let mut bytes = vec![0; self.layout.slot_count as usize * self.memory.word_size() as usize];
         if self.memory.read(first, &mut bytes).is_ok() {
-            let word = |chunk: &[u8]| chunk.iter().rev().fold(0, |w, b| w << 8 | u64::from(*b));
-            return bytes.chunks_exact(8).map(word).collect();
+            return self.memory.numbers().words(&bytes);
         }
         let memory = self.memory;
         (0..self.layout.slot_count)
-            .map(|slot| match memory.word(first.wrapping_add(slot * 8)) {
+            .map(|slot| match memory.word(first.wrapping_add(slot * memory.word_size())) {
                 Ok(entry) => entry,
                 Err(fault) => {
                     self.todo.push(Todo::Tell(fault.into()));
@@ -215,10 +209,10 @@ impl<M: Memory> Entries<'_, M> {
         };
         // The shift falls on the way down: a node that does not obey closes a cycle or is garbage.
         if path.depth() >= MAX_DEPTH || shift >= 64 || shift >= above {
-            return self.tell(format!("xarray node {at:x}: shift {shift} is impossible"));
+            return self.tell(at, format!("xarray node {at:x}: shift {shift} is impossible"));
         }
         if !self.seen.insert(at) || self.seen.len() > MAX_NODES {
-            return self.tell(format!("xarray node {at:x} appears twice, again as {path}"));
+            return self.tell(at, format!("xarray node {at:x} appears twice, again as {path}"));
         }
         let slots = self.slots(at);
         // Pushed backwards, since what is pushed last is done first.
@@ -244,7 +238,9 @@ impl<M: Memory> Entries<'_, M> {
                         above: shift,
                     });
                 }
-                Some(_) => self.tell(format!("xarray node {at:x}: a node below its lowest level")),
+                Some(_) => {
+                    self.tell(at, format!("xarray node {at:x}: a node below its lowest level"))
+                }
                 None if entry != 0 => self.push_entry(entry, index, span, Some(at), path),
                 None => {}
             }
@@ -259,9 +255,10 @@ impl<M: Memory> Entries<'_, M> {
         let memory = self.memory;
         match memory.byte(at.wrapping_add(self.layout.count)) {
             Ok(count) if usize::from(count) != used => {
-                self.tell(format!(
-                    "xarray node {at:x}: count is {count}, but {used} slots are used"
-                ));
+                self.tell(
+                    at,
+                    format!("xarray node {at:x}: count is {count}, but {used} slots are used"),
+                );
             }
             Ok(_) => {}
             Err(fault) => self.todo.push(Todo::Tell(fault.into())),
@@ -273,17 +270,19 @@ impl<M: Memory> Entries<'_, M> {
         if let Ok(actual) = actual
             && actual != parent
         {
-            self.tell(format!(
-                "xarray node {at:x}: its parent is {actual:x}, but {parent:x} leads to it"
-            ));
+            self.tell(
+                at,
+                format!("xarray node {at:x}: its parent is {actual:x}, but {parent:x} leads to it"),
+            );
         }
         if let (Some(slot), Ok(offset)) =
             (path.slots().last(), memory.byte(at.wrapping_add(self.layout.offset)))
             && *slot != offset
         {
-            self.tell(format!(
-                "xarray node {at:x}: its offset is {offset}, but slot {slot} leads to it"
-            ));
+            self.tell(
+                at,
+                format!("xarray node {at:x}: its offset is {offset}, but slot {slot} leads to it"),
+            );
         }
     }
 }

@@ -5,10 +5,11 @@ use std::{env, fs, path::PathBuf, time::Instant};
 
 use necropsy_dump::{Dump, OpenOptions};
 use necropsy_linux::Kernel;
-use necropsy_target::{
-    Reg, Regs, Target,
+use necropsy_machine::{
+    Regs, Target,
     dataflow::{Evaluator, Holder, Origin, entry_value_holder, function_of},
     layout::Overrides,
+    reg::x86_64::*,
     unwind::{FoundBy, Frame},
 };
 
@@ -52,7 +53,7 @@ fn by_code(target: &Target, frame: &Frame, next: &Frame) -> Option<u64> {
         "{:x}: the unwind table disagrees on the frame",
         frame.pc
     );
-    let origin = Origin::Entry { register: Reg::Rbp, bytes: 8 };
+    let origin = Origin::Entry { register: RBP, bytes: 8 };
     let slot = state.slots_with(origin).next();
     let slot = slot.and_then(|offset| target.read_u64(next.sp.checked_add_signed(offset)?).ok());
     slot.or_else(|| state.registers_with(origin).find_map(|reg| frame.regs.get(reg)))
@@ -70,7 +71,7 @@ fn rbp_by_the_code_is_rbp_by_the_unwind_table() {
                     && !next.saved_regs
                     && !next.interrupted
                     && frame.stack == next.stack;
-                let Some(by_table) = next.regs.get(Reg::Rbp).filter(|_| ordinary) else { continue };
+                let Some(by_table) = next.regs.get(RBP).filter(|_| ordinary) else { continue };
                 match by_code(kernel.target(), frame, next) {
                     Some(by_code) => {
                         assert_eq!(by_code, by_table, "{name}: called from {:x}", next.pc);
@@ -123,19 +124,19 @@ fn the_argument_of_crashme_run_is_still_in_rbx() {
     let kernel = shipped("linux-7.2-null.kdump");
     let target = kernel.target();
     let (frame, function, caller) = frame_of(&kernel, "crashme_run");
-    let holder = entry_value_holder(target, function, frame.pc, true, Reg::Rdi);
-    assert_eq!(holder, Some(Holder::Register(Reg::Rbx)));
-    let what = frame.regs.get(Reg::Rbx).expect("rbx");
+    let holder = entry_value_holder(target, function, frame.pc, true, RDI);
+    assert_eq!(holder, Some(Holder::Register(RBX)));
+    let what = frame.regs.get(RBX).expect("rbx");
     assert_eq!(target.read_cstr(what, 16).as_deref(), Ok("null"));
     // No argument but the first has a life of its own.
-    assert_eq!(entry_value_holder(target, function, frame.pc, true, Reg::Rdx), None);
+    assert_eq!(entry_value_holder(target, function, frame.pc, true, RDX), None);
 
     // crashme_write keeps its buffer in r12, which crashme_run saved on the stack.
     let caller = caller.expect("crashme_write");
-    assert_eq!(caller.regs.get(Reg::R12), Some(what));
+    assert_eq!(caller.regs.get(R12), Some(what));
     let function = function_of(target, caller.lookup_pc()).expect("crashme_write");
     let (call, _) = function.code().call_before(caller.pc).expect("its call");
-    let passed = function.state_before(call).expect("a state").register(Reg::Rdi);
+    let passed = function.state_before(call).expect("a state").register(RDI);
     let known = Evaluator::new(target, function.clone(), caller.pc, false, &caller.regs);
     let lost = known.expect("a state").value(passed);
     assert!(lost.is_err(), "what strim() returned is kept nowhere: {lost:?}");
@@ -149,13 +150,13 @@ fn the_vma_that_shm_close_was_given_is_what_its_caller_has_in_rbx() {
     // %rbx was pushed and overwritten: the value on entry is the caller's.
     let caller = caller.expect("remove_vma");
     let slot = frame.sp;
-    assert_eq!(caller.regs.get(Reg::Rbx), target.read_u64(slot).ok());
-    assert_ne!(caller.regs.get(Reg::Rbx), frame.regs.get(Reg::Rbx));
-    assert_eq!(entry_value_holder(target, function, frame.pc, true, Reg::Rdi), None);
+    assert_eq!(caller.regs.get(RBX), target.read_u64(slot).ok());
+    assert_ne!(caller.regs.get(RBX), frame.regs.get(RBX));
+    assert_eq!(entry_value_holder(target, function, frame.pc, true, RDI), None);
     // What the id was read from: mov (%rbx),%ebx.
     let analysed = function_of(target, frame.pc).expect("__shm_close");
     let known = Evaluator::new(target, analysed.clone(), frame.pc, true, &frame.regs);
-    let id = known.expect("a state").register(Reg::Rbx).expect("rbx");
+    let id = known.expect("a state").register(RBX).expect("rbx");
     assert_eq!(id.value, 92);
     assert!(Evaluator::new(target, analysed, 0x1000, true, &Regs::new()).is_none());
 }

@@ -1,10 +1,11 @@
 //! The facts of real dumps against what the machines wrote to their consoles.
 
+use necropsy_synth::Needs;
 use std::{env, fs, path::PathBuf};
 
 use necropsy_dump::{Dump, OpenOptions};
 use necropsy_linux::Kernel;
-use necropsy_target::{Target, layout::Overrides};
+use necropsy_machine::{Target, layout::Overrides};
 
 /// Every dump with a console log under `$NECROPSY_LAB/out`, and that log.
 fn dumps() -> Vec<(String, Kernel, String)> {
@@ -26,7 +27,6 @@ fn dumps() -> Vec<(String, Kernel, String)> {
     found
 }
 
-#[test]
 fn facts_agree_with_the_console() {
     for (name, kernel, console) in dumps() {
         let uts = kernel.uts().expect("uts");
@@ -40,7 +40,9 @@ fn facts_agree_with_the_console() {
         let last = log.records.last().and_then(|record| record.time_ns).expect("a last message");
         let clocks = kernel.clocks().expect("clocks");
         assert_eq!(clocks.boot_ns, clocks.monotonic_ns, "{name}: it never slept");
-        assert!(clocks.boot_ns.abs_diff(last) < 2_000_000_000, "{name}: {clocks:?}, log {last}");
+        // Printing the trace buffer takes its time.
+        let slack = if console.contains("Dumping ftrace buffer") { 20 } else { 2 } * 1_000_000_000;
+        assert!(clocks.boot_ns.abs_diff(last) < slack, "{name}: {clocks:?}, log {last}");
         let noted = kernel.target().vmcoreinfo().and_then(|i| i.get("CRASHTIME")?.parse().ok());
         let noted: u64 = noted.expect("CRASHTIME");
         assert!(kernel.crash_time().expect("date").abs_diff(noted) < 2, "{name}: {noted}");
@@ -64,10 +66,13 @@ fn facts_agree_with_the_console() {
     }
 }
 
-#[test]
 fn the_panic_line_and_the_taints_are_the_consoles() {
     for (name, kernel, console) in dumps() {
         let log = kernel.log().expect("log");
+        // The dump of the trace buffer that follows this oops overwrites what came before it.
+        if log.panic_line().is_none() && name.ends_with("-div0") {
+            continue;
+        }
         let line = log.panic_line().unwrap_or_else(|| panic!("{name}: no panic line"));
         assert!(console.contains(line), "{name}: {line}");
         let expected = match name.rsplit('-').next() {
@@ -89,7 +94,6 @@ fn the_panic_line_and_the_taints_are_the_consoles() {
     }
 }
 
-#[test]
 fn the_system_call_table_begins_with_read_and_write() {
     for (name, kernel, _) in dumps() {
         let calls = kernel.system_calls().expect("sys_call_table");
@@ -103,4 +107,10 @@ fn the_system_call_table_begins_with_read_and_write() {
             "{name}: {vendor:?}"
         );
     }
+}
+
+necropsy_synth::data_tests! {
+    facts_agree_with_the_console: [Needs::Lab("out")],
+    the_panic_line_and_the_taints_are_the_consoles: [Needs::Lab("out")],
+    the_system_call_table_begins_with_read_and_write: [Needs::Lab("out")],
 }

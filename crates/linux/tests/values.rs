@@ -3,11 +3,12 @@
 //! Needs `NECROPSY_LAB` and `NECROPSY_CRASH`: a command that, given `KERNEL-SCENARIO` and lines of
 //! crash commands as its two last arguments, prints what crash answers.
 
+use necropsy_synth::Needs;
 use std::{env, fmt::Write as _, path::PathBuf, process::Command};
 
 use necropsy_dump::{Dump, OpenOptions};
 use necropsy_linux::Kernel;
-use necropsy_target::{
+use necropsy_machine::{
     Target,
     expr::evaluate,
     format::{self, Offsets, Radix, Style},
@@ -156,7 +157,6 @@ fn compare(scenario: &str, commands: &[String]) {
     assert_eq!(different, 0, "{different} of {} answers differ", commands.len());
 }
 
-#[test]
 fn types_print_as_in_crash() {
     let mut commands = Vec::new();
     for name in [
@@ -218,7 +218,6 @@ fn types_print_as_in_crash() {
     compare("k612-null", &commands);
 }
 
-#[test]
 fn values_print_as_in_crash() {
     let mut commands = Vec::new();
     for expression in [
@@ -307,4 +306,9 @@ fn values_print_as_in_crash() {
         commands.push(format!("px {expression}"));
     }
     compare("k612-null", &commands);
+}
+
+necropsy_synth::data_tests! {
+    types_print_as_in_crash: [Needs::Lab("out"), Needs::Variable("NECROPSY_CRASH")],
+    values_print_as_in_crash: [Needs::Lab("out"), Needs::Variable("NECROPSY_CRASH")],
 }

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::class::Class;
 use crate::signature::Signature;
+use necropsy_lexicon::{Arch, Symptom};
 
 /// A style of titles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Report {
     /// Nothing went wrong before it, as far as the log tells.
     pub first: bool,
     /// The kind of trouble.
-    pub class: Class,
+    pub class: Symptom,
     /// What to call it, in the style asked for.
     pub title: String,
     /// Other titles of the same bug, in the style asked for.
@@ -61,7 +61,8 @@ pub struct Report {
     /// Work item that was running.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workqueue: Option<String>,
-    /// Instruction set, as the registers show it.
+    /// Architecture, by the names that only its kernel prints.
+    #[serde(serialize_with = "family")]
     pub arch: Option<Arch>,
     /// Taint flags.
     pub taint: Vec<Taint>,
@@ -69,6 +70,42 @@ pub struct Report {
     pub error_code: Option<ErrorCode>,
     /// The address whose access failed.
     pub address: Option<Value>,
+    /// The access that failed, as far as the kernel says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access: Option<Access>,
+    /// The system, if it is not Linux.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system: Option<&'static str>,
+    /// What the kernel said of it in its own words, line by line.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub said: Vec<String>,
+    /// Where in the source a `BUG` or `WARNING` stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_line: Option<SourceLine>,
+    /// The object that was accessed or overwritten.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub object: Option<Object>,
+    /// Other stacks that the report prints: who allocated an object, who freed it, …
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stacks: Vec<Stack>,
+    /// Pointers that are not what they should be, of a corrupted list.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pointers: Vec<Mismatch>,
+    /// Who does not get on, and for how long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stall: Option<Stall>,
+    /// The process that was killed for its memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub victim: Option<Victim>,
+    /// Errors that the hardware reported.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub machine_checks: Vec<MachineCheck>,
+    /// The last events of the function tracer's buffer, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Event>,
+    /// What else the values suggest, such as a flipped bit.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<String>,
     /// Registers at the fault.
     pub registers: Vec<Register>,
     /// Call trace, innermost first.
@@ -86,6 +123,9 @@ pub struct Report {
     /// The report's own lines, prefixes taken off.
     #[serde(skip)]
     pub text: Vec<String>,
+    /// Bits of a virtual address, where the text says.
+    #[serde(skip)]
+    pub(crate) address_bits: Option<u32>,
     /// Titles in both styles.
     #[serde(skip)]
     pub(crate) names: [Names; 2],
@@ -97,6 +137,8 @@ pub(crate) struct Names {
     pub(crate) title: String,
     pub(crate) alt: Vec<String>,
     pub(crate) frame: Option<String>,
+    /// Why the text is not to be trusted.
+    pub(crate) corrupted: Option<&'static str>,
 }
 
 impl Report {
@@ -121,27 +163,13 @@ impl Report {
         self.title = names.title.clone();
         self.alt_titles = names.alt.clone();
         self.frame = names.frame.clone();
+        self.corrupted_why = names.corrupted;
+        self.corrupted = names.corrupted.is_some();
         self.kind = match style {
             TitleStyle::Plain => None,
             TitleStyle::Syzkaller => crate::naming::type_of(&names.title),
         };
     }
-}
-
-/// An instruction set, told by the names of the registers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs)]
-pub enum Arch {
-    X86_64,
-    I386,
-    Arm64,
-    Arm,
-    Riscv,
-    S390x,
-    Powerpc,
-    Mips,
-    Loongarch,
 }
 
 /// A taint flag.
@@ -173,6 +201,143 @@ pub struct Value {
     pub value: u64,
     /// What it looks like.
     pub meaning: String,
+}
+
+/// An access to memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Access {
+    /// `read`, `write`, `execute` or `free`.
+    pub kind: &'static str,
+    /// How much, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+}
+
+/// A line of the kernel's source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SourceLine {
+    /// File, as the compiler was given it.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+}
+
+/// An object of an allocator.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Object {
+    /// Where it begins.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "hex_option")]
+    pub address: Option<u64>,
+    /// Its size, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// The cache it is of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<String>,
+    /// Where the access was, in the kernel's words: `52 bytes inside of`, `0 bytes to the right of`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+    /// `freed` or `allocated`, where the kernel says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<&'static str>,
+}
+
+/// A stack that tells of an earlier time or another task.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stack {
+    /// What happened there, in the kernel's words: `Allocated`, `Freed`, `Last potentially related
+    /// work creation`, …
+    pub what: String,
+    /// The task that did it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// Call trace, innermost first.
+    pub frames: Vec<Frame>,
+}
+
+/// A pointer that is not what it should be.
+#[derive(Clone, Debug, Serialize)]
+pub struct Mismatch {
+    /// Which, in the kernel's words: `next->prev`.
+    pub what: String,
+    /// What it should be.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "hex_option")]
+    pub expected: Option<u64>,
+    /// What it is.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "hex_option")]
+    pub found: Option<u64>,
+    /// What that looks like.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub meaning: String,
+}
+
+/// Something that does not get on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Stall {
+    /// For how long, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u64>,
+    /// For how long, in the kernel's ticks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jiffies: Option<u64>,
+    /// CPUs that do not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cpus: Vec<u32>,
+    /// Tasks that do not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<u32>,
+    /// The CPU that noticed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen_by: Option<u32>,
+}
+
+/// A process that was killed for its memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Victim {
+    /// Process.
+    pub pid: u32,
+    /// Its name.
+    pub comm: String,
+    /// Anonymous memory it held, in KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anon_kib: Option<u64>,
+}
+
+/// An error that the hardware reported.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MachineCheck {
+    /// CPU that reported it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<u32>,
+    /// Bank of registers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bank: Option<u32>,
+    /// Status register of the bank.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "hex_option")]
+    pub status: Option<u64>,
+    /// Address that the bank recorded.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "hex_option")]
+    pub address: Option<u64>,
+    /// `fatal`, `uncorrected` or `corrected`.
+    pub severity: &'static str,
+    /// What the status says.
+    pub meaning: String,
+}
+
+/// An event of the function tracer's buffer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Event {
+    /// Time, as the buffer has it, in µs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_us: Option<f64>,
+    /// CPU it happened on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<u32>,
+    /// Task that ran, with its number: `bash-1068`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// What happened.
+    pub text: String,
 }
 
 /// A register.
@@ -235,6 +400,9 @@ pub struct Code {
     pub text: String,
     /// It trapped.
     pub trapping: bool,
+    /// Where an instruction begins before the trap is not known: other readings differ here.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub doubtful: bool,
 }
 
 /// User space at the time.
@@ -257,6 +425,10 @@ pub struct Module {
     pub flags: String,
     /// What they say.
     pub meaning: Vec<&'static str>,
+}
+
+fn family<S: serde::Serializer>(arch: &Option<Arch>, serializer: S) -> Result<S::Ok, S::Error> {
+    arch.map(Arch::family).serialize(serializer)
 }
 
 fn hex<S: serde::Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {

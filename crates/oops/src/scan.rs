@@ -3,16 +3,17 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use crate::channel::{self, Feed};
 use crate::decode::{self, Findings};
 use crate::line::{Line, LineKind};
 use crate::naming::{self, Naming};
 use crate::report::{Names, Report, TitleStyle};
-use crate::segment::{self, Region, Search};
+use crate::search::Search;
+use crate::segment::{self, Region};
 use crate::system::System;
-use crate::{signature, titles};
+use crate::{fragment, kdb, signature, titles, twins};
 
 /// Choices for reading a log.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,7 +39,11 @@ static SIGNS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
     let oops = ["+0x", "+Ox", "Call Trace", "Call trace", "[ cut here ]", "end trace"];
     // what the noise below has in common
     let noise = ["stack smashing", "out of memory", "Killed process", "lowmemorykiller"];
-    AhoCorasick::new(naming::needles().chain(oops).chain(noise).chain(System::signs())).ok()
+    // of so many words the builder would make a slower automaton
+    AhoCorasick::builder()
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(naming::needles().chain(oops).chain(noise).chain(System::signs()))
+        .ok()
 });
 
 /// Noise that explains reports away: the test's own processes dying.
@@ -87,6 +92,8 @@ fn reports_of_text(text: &[u8], options: &Options) -> Vec<Report> {
 /// in a dump has them.
 pub fn reports_of_lines(lines: Vec<Line<'static>>, options: &Options) -> Vec<Report> {
     let mut scanner = Scanner::new(*options);
+    let mut lines = lines;
+    channel::mark_dumps(&mut lines);
     for line in &lines {
         scanner.panicked |= line.text.contains(PANIC);
     }
@@ -230,19 +237,60 @@ impl Scanner {
 
     /// Find the reports in the lines at hand and drop what is done with.
     fn settle(&mut self, all: bool, out: &mut Vec<Report>) {
-        self.lines.retain(|line| line.kind == LineKind::Kernel);
+        // without a report, what a debugger printed may be one
+        let plain = self.options.style == TitleStyle::Plain;
+        let alone =
+            plain && all && self.found == 0 && self.lines.iter().any(|l| l.kind == LineKind::Kdb);
+        let session = if alone { self.lines.clone() } else { Vec::new() };
+        if plain {
+            kdb::lend(&mut self.lines);
+        }
+        self.lines.retain(|line| matches!(line.kind, LineKind::Kernel | LineKind::Ftrace));
         let system = System::of(&self.lines);
-        let search = Search { system, all: self.options.style == TitleStyle::Plain };
+        if plain && system.is_none() {
+            twins::part(&mut self.lines);
+        }
+        let mut search = Search { system, all: plain, first: self.found == 0 };
         while let Some(region) = segment::next(&self.lines, self.from, &self.claimed, search) {
             if !all && region.start + SETTLED > self.lines.len() {
                 self.drop_before(region.start);
                 return;
             }
             self.booted |= self.lines[self.from.min(region.at)..region.at].iter().any(boots);
-            self.from = region.at + 1;
+            // a fragment has no head that another could be looked for behind
+            let fragment = std::ptr::eq(region.header, naming::fragment());
+            let over = region.lines.get(region.own.saturating_sub(1)).copied();
+            self.from =
+                1 + if fragment { over.unwrap_or(region.at).max(region.at) } else { region.at };
+            search.first = false;
             self.claimed.extend(segment::inner(&region, &self.lines, search));
-            out.push(self.report(&region, system));
+            let report = self.report(&region, system);
+            if plain && system.is_none() && titles::unfounded(&report) {
+                continue;
+            }
+            out.push(report);
             self.found += 1;
+        }
+        if plain && all && self.found == 0 && system.is_none() {
+            let kept = std::mem::take(&mut self.lines);
+            for lines in [kept.clone(), session] {
+                let Some(region) = fragment::fragment(&lines).filter(|_| self.found == 0) else {
+                    continue;
+                };
+                self.lines = lines;
+                let mut report = self.report(&region, None);
+                report.corrupted_why = Some("fragment: head lost");
+                if let Some(head) = fragment::head(&self.lines, region.start) {
+                    // what no rule knows goes by its own words
+                    report.start_line = head.number;
+                    report.names[0].title = titles::of_message(&head.text, &report.names[0]);
+                    report.names[0].corrupted = None;
+                    report.set_style(self.options.style);
+                }
+                out.push(report);
+                self.found += 1;
+            }
+            self.lines = kept;
         }
         let done = self.lines.len();
         self.booted |= self.lines[self.from.min(done)..].iter().any(boots);
@@ -273,19 +321,42 @@ impl Scanner {
         report.time = start.time_ns.map(|ns| ns as f64 / 1e9);
         report.panicked = self.panicked;
         report.suppressed = self.suppressed;
-        let texts: Vec<&str> = own.iter().map(|at| &*self.lines[*at].text).collect();
+        let (events, own): (Vec<&Line<'_>>, Vec<&Line<'_>>) =
+            own.iter().map(|at| &self.lines[*at]).partition(|line| line.kind == LineKind::Ftrace);
+        let text =
+            |lines: &[&'_ Line<'static>]| lines.iter().map(|line| line.text.to_string()).collect();
+        let texts: Vec<String> = text(&own);
+        let events: Vec<String> = text(&events);
+        let before: Vec<&str> = match system {
+            None => segment::before(region, &self.lines),
+            Some(_) => Vec::new(),
+        }
+        .into_iter()
+        .map(|at| &*self.lines[at].text)
+        .collect();
+        let borrowed: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let events: Vec<&str> = events.iter().map(String::as_str).collect();
         let findings = match system {
-            None => decode::decode(&texts, &mut report),
-            Some(_) => Findings::default(),
+            None => decode::decode(&before, &borrowed, &events, &mut report),
+            Some(system) => {
+                report.system = Some(system.label);
+                decode::foreign::read(&borrowed, &mut report);
+                Findings::default()
+            }
         };
         let known = Names {
             title: naming.title.clone(),
             alt: naming.alt.clone(),
             frame: naming.frame.clone(),
+            corrupted: naming.corrupted,
         };
-        report.text = texts.into_iter().map(str::to_owned).collect();
+        report.text = texts;
         report.class = titles::class(&naming, &report);
         naming.class = report.class;
+        // an instruction that was only interrupted did nothing wrong
+        if titles::interrupted(report.class) {
+            report.cause = None;
+        }
         report.names = [titles::plain(&naming, &findings, &report), known];
         report.frame = report.names[0].frame.clone();
         report.signatures = signature::of(&report);
@@ -324,6 +395,19 @@ fn blank(naming: &Naming) -> Report {
         hardware: None,
         workqueue: None,
         arch: None,
+        access: None,
+        system: None,
+        said: Vec::new(),
+        source_line: None,
+        object: None,
+        stacks: Vec::new(),
+        pointers: Vec::new(),
+        stall: None,
+        victim: None,
+        machine_checks: Vec::new(),
+        events: Vec::new(),
+        hints: Vec::new(),
+        address_bits: None,
         taint: Vec::new(),
         error_code: None,
         address: None,

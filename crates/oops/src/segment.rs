@@ -7,16 +7,20 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
+use aho_corasick::AhoCorasick;
 use regex::Regex;
 
-use crate::line::{Context, Line};
+use crate::fragment::{
+    TRAILER, debugger_frame, follows_oops, fragment, lost_head, strong, unstamped,
+};
+use crate::line::{Context, Line, LineKind};
 use crate::naming::pattern::compile;
 use crate::naming::{self, Compiled};
-use crate::system::System;
+use crate::search::Search;
 
 /// Longest report, in lines and in bytes: what comes later is not read.
 pub(crate) const LONGEST_LINES: usize = 6000;
-const LONGEST_BYTES: usize = 512 << 10;
+pub(crate) const LONGEST_BYTES: usize = 512 << 10;
 
 /// Lines read after the next report has begun: they can tell that two reports
 /// are mixed.
@@ -30,6 +34,9 @@ const SINCE: usize = 40;
 
 /// A report is over when so many lines tell nothing.
 const SILENT: usize = 25;
+
+/// The same where tables may stand between.
+const TABLES: usize = 1200;
 
 /// After so many lines a panic message is a consequence with a stack of its
 /// own, not part of the report.
@@ -55,14 +62,6 @@ pub(crate) struct Region {
     pub(crate) head: usize,
 }
 
-/// What to look for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Search {
-    pub(crate) system: Option<&'static System>,
-    /// Kinds that only plain titles know, as well.
-    pub(crate) all: bool,
-}
-
 /// The first report that starts at or after the line `from` and at none of
 /// the `claimed` lines.
 pub(crate) fn next(
@@ -75,7 +74,51 @@ pub(crate) fn next(
         let header = starts(lines, index, search)?;
         (!claimed.contains(&index)).then_some((index, header))
     })?;
-    Some(region(lines, start, header, search))
+    // an oops whose head is lost stands before the first head
+    if search.first
+        && search.all
+        && search.system.is_none()
+        && !follows_oops(&lines[start].text)
+        && let Some(end) = (0..start).find(|at| lines[*at].text.contains("---[ end trace"))
+        && let Some(region) =
+            fragment(&lines[..(end + TRAILER).min(start)]).filter(|region| region.at > 0 || end > 0)
+    {
+        return Some(region);
+    }
+    match lost_head(lines, from, start, search) {
+        first if first == start => Some(region(lines, start, start, header, search)),
+        first => Some(region(lines, start, first, naming::fragment(), search)),
+    }
+}
+
+/// What the kernel said just before a report's first line: the sentence of the check that found
+/// it. Indices into the lines, in order.
+pub(crate) fn before(region: &Region, lines: &[Line<'_>]) -> Vec<usize> {
+    const FURTHEST: usize = 24;
+    const MOST: usize = 8;
+    let context = lines[region.start].context;
+    let source = lines[region.start].source;
+    let mut found = Vec::new();
+    for at in (region.start.saturating_sub(FURTHEST)..region.start).rev() {
+        let line = &lines[at];
+        if line.context != context || line.source != source || line.kind != LineKind::Kernel {
+            continue;
+        }
+        if found.len() >= MOST
+            || line.text.contains("---[ end trace")
+            || tells_of_another(&line.text)
+        {
+            break;
+        }
+        found.push(at);
+    }
+    found.reverse();
+    found
+}
+
+/// Is the line the body of an earlier report?
+fn tells_of_another(line: &str) -> bool {
+    naming::stack::is_frame(line) || strong(line)
 }
 
 /// The lines inside a report at which no report of their own starts.
@@ -94,6 +137,9 @@ pub(crate) fn inner(region: &Region, lines: &[Line<'_>], search: Search) -> Vec<
 
 /// The header that a line starts a report with.
 fn starts(lines: &[Line<'_>], index: usize, search: Search) -> Option<&'static Compiled> {
+    if lines[index].kind != LineKind::Kernel {
+        return None;
+    }
     let header = naming::header_of(&lines[index].text, search)?;
     // a line that was cut short is printed again in full
     let replayed = lines
@@ -102,8 +148,14 @@ fn starts(lines: &[Line<'_>], index: usize, search: Search) -> Option<&'static C
     (!replayed).then_some(header)
 }
 
-fn region(lines: &[Line<'_>], start: usize, header: &'static Compiled, search: Search) -> Region {
-    let at = start;
+fn region(
+    lines: &[Line<'_>],
+    at: usize,
+    first: usize,
+    header: &'static Compiled,
+    search: Search,
+) -> Region {
+    let start = first;
     let start = match header.header.since {
         Some(since) => (start.saturating_sub(SINCE)..start)
             .rev()
@@ -111,8 +163,12 @@ fn region(lines: &[Line<'_>], start: usize, header: &'static Compiled, search: S
             .unwrap_or(start),
         None => start,
     };
-    let context = lines[start].context;
     let source = lines[start].source;
+    // the first line's prefix may be lost where the others have theirs
+    let context = match (lines[start].context, lines.get(at + 1).map(|next| next.context)) {
+        (Context::None, Some(next)) if search.all && search.system.is_none() => next,
+        (context, _) => context,
+    };
     let established = if lines[start].text.contains("KMSAN") { 16 } else { ESTABLISHED };
     let mut region = Region {
         header,
@@ -152,7 +208,16 @@ fn region(lines: &[Line<'_>], start: usize, header: &'static Compiled, search: S
         if line.text.contains("Sending NMI from CPU") {
             every_cpu = true;
         }
+        // a message of several lines has its stamp on the first alone, with some kernels
+        let goes_on = search.all
+            && search.system.is_none()
+            && line.context == Context::None
+            && line.kind == LineKind::Kernel
+            && region.lines.last().is_some_and(|last| index - last <= 1)
+            && unstamped(&line.text);
         let same = line.context == context
+            || goes_on
+            || index == at
             || search.system.is_some()
             || every_cpu && matches!(line.context, Context::Cpu(_));
         if !same {
@@ -162,6 +227,9 @@ fn region(lines: &[Line<'_>], start: usize, header: &'static Compiled, search: S
             break;
         }
         region.lines.push(index);
+        if line.kind == LineKind::Ftrace {
+            continue;
+        }
         let text: &str = &line.text;
         if ftrace.swallows(text) || text.contains("Disabling lock debugging due to kernel taint") {
             continue;
@@ -192,70 +260,98 @@ fn region(lines: &[Line<'_>], start: usize, header: &'static Compiled, search: S
 }
 
 /// Where the report's own lines end: after the last one that tells something.
-fn trim(report: &[usize], own: usize, lines: &[Line<'_>]) -> usize {
+pub(crate) fn trim(report: &[usize], own: usize, lines: &[Line<'_>]) -> usize {
     let mut last = 0;
+    // between the head of an out-of-memory report and the kill stand tables
+    let tables = report.first().is_some_and(|at| lines[*at].text.contains("oom-killer"));
+    let silent = if tables { TABLES } else { SILENT };
     for (position, at) in report.iter().enumerate().take(own) {
-        if tells(&lines[*at].text) {
+        if lines[*at].kind == LineKind::Ftrace || tells(&lines[*at].text) {
             last = position;
-        } else if position > last + SILENT {
+        } else if position > last + silent {
             break;
         }
     }
     last + 1
 }
 
+/// Words that only reports have.
+const WORDS: &[&str] = &[
+    "CPU: ",
+    "Hardware name: ",
+    "RIP",
+    "EIP",
+    "Code: ",
+    "Call Trace",
+    "Call trace",
+    "Backtrace",
+    "Modules linked in",
+    "---[ end",
+    "Kernel panic",
+    "Kernel Offset",
+    "Rebooting in",
+    "CR2: ",
+    "Tainted",
+    "Allocated by",
+    "Freed by",
+    "=====",
+    "<TASK>",
+    "</TASK>",
+    "<IRQ>",
+    "</IRQ>",
+    "raw: ",
+    "page dumped",
+    "buggy address",
+    "held by",
+    ", at: ",
+    "is trying to",
+    "Memory state",
+    "last unloaded",
+    "Stack:",
+    "backtrace:",
+    "bt#",
+    " at ",
+    "ddb",
+    "goroutine",
+    "abort info",
+    "ESR = ",
+    "EC = ",
+    "FSC = ",
+    "WnR = ",
+    "-bit VAs",
+];
+
+static TELLING: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(WORDS).ok());
+
 /// Is the line one that only reports have?
-fn tells(line: &str) -> bool {
-    const WORDS: &[&str] = &[
-        "CPU: ",
-        "Hardware name: ",
-        "RIP",
-        "EIP",
-        "Code: ",
-        "Call Trace",
-        "Call trace",
-        "Backtrace",
-        "Modules linked in",
-        "---[ end",
-        "Kernel panic",
-        "Kernel Offset",
-        "Rebooting in",
-        "CR2: ",
-        "Tainted",
-        "Allocated by",
-        "Freed by",
-        "=====",
-        "<TASK>",
-        "</TASK>",
-        "<IRQ>",
-        "</IRQ>",
-        "raw: ",
-        "page dumped",
-        "buggy address",
-        "held by",
-        ", at: ",
-        "is trying to",
-        "Memory state",
-        "last unloaded",
-        "Stack:",
-        "backtrace:",
-        "bt#",
-        " at ",
-        "ddb",
-        "goroutine",
-    ];
-    naming::stack::is_frame(line)
-        || WORDS.iter().any(|word| line.contains(word))
+pub(crate) fn tells(line: &str) -> bool {
+    TELLING.as_ref().is_some_and(|words| words.is_match(line))
+        || naming::stack::is_frame(line)
+        || debugger_frame(line)
+        || crate::decode::said::repeated(line)
         || line.split_whitespace().any(|word| {
             let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+            let word = word.strip_prefix("0x").unwrap_or(word);
             word.len() >= 8 && word.bytes().all(|byte| byte.is_ascii_hexdigit())
         })
 }
 
 /// A symbol whose underscore a transcriber took for a blank.
-fn mended(text: &str) -> Cow<'_, str> {
+pub(crate) fn mended(text: &str) -> Cow<'_, str> {
     static BROKEN: LazyLock<Regex> =
         LazyLock::new(|| compile(r"(>\] +)([a-z][a-z0-9_]*) ([a-z][a-z0-9_]*\+0x[0-9a-f]+/)"));
+    static DECODED: LazyLock<Regex> = LazyLock::new(|| {
+        compile(
+            r"^( *(?:\[<?[0-9a-f]+>?\] *)?(?:\? )?|.* in |.*[RE]IP: [0-9a-f]{4}:|pc : |lr : )([a-zA-Z_][a-zA-Z0-9_.]*) (\([^\s():]+\.[a-zA-Z]+:[0-9?]+)",
+        )
+    });
+    // what decode_stacktrace.sh has replaced is made a frame again
+    if text.contains(" (") && !text.contains("+0x") && DECODED.is_match(text) {
+        return DECODED.replace(text, "${1}${2}+0x0/0x0 ${3}");
+    }
+    if !text.contains(">]") {
+        return Cow::Borrowed(text);
+    }
     BROKEN.replace(text, "${1}${2}_${3}")
 }
 

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::class::Class;
 use crate::naming::skip;
 use crate::report::{Frame, Report};
+use necropsy_lexicon::Symptom;
 
 /// Version of the way keys are made. Raise it when a key of the same report
 /// changes, so that stored keys are made anew and groups never move silently.
@@ -53,14 +53,14 @@ fn base(frame: &Frame) -> &str {
 }
 
 /// One bad pointer shows as any of these, by chance and configuration.
-fn bad_access(class: Class) -> bool {
+fn bad_access(class: Symptom) -> bool {
     matches!(
         class,
-        Class::NullPointer
-            | Class::PageFault
-            | Class::GeneralProtection
-            | Class::Kasan
-            | Class::Kfence
-            | Class::InternalError
+        Symptom::NullPointer
+            | Symptom::PageFault
+            | Symptom::GeneralProtection
+            | Symptom::Kasan
+            | Symptom::Kfence
+            | Symptom::InternalError
     )
 }

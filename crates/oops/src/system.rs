@@ -1,5 +1,9 @@
 //! Which kernel speaks: systems other than Linux, told by their own words.
 
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
 use crate::line::Line;
 use crate::naming::rules::{Header, foreign};
 
@@ -7,6 +11,8 @@ use crate::naming::rules::{Header, foreign};
 #[derive(Debug)]
 pub(crate) struct System {
     pub(crate) name: &'static str,
+    /// As people write it.
+    pub(crate) label: &'static str,
     /// Any of these in the log and it is this system's.
     pub(crate) marks: &'static [&'static str],
     pub(crate) headers: &'static [Header],
@@ -32,5 +38,19 @@ impl System {
 
 /// Does only Linux write such lines?
 fn is_linux(line: &str) -> bool {
-    line.contains("Linux version ") || line.contains("PID: ") && line.contains(" Comm: ")
+    const WORDS: &[&str] = &[
+        "Linux version ",
+        "Modules linked in:",
+        "Kernel panic - not syncing",
+        "nable to handle kernel ",
+        "INFO: task ",
+        "WARNING: CPU: ",
+        "WARNING: at ",
+        "EIP is at ",
+        "kernel BUG at ",
+    ];
+    static ANY: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(WORDS).ok());
+    ANY.as_ref().is_some_and(|words| words.is_match(line))
+        || line.contains("PID: ") && line.contains(" Comm: ")
+        || line.contains("Pid: ") && line.contains(", comm: ")
 }

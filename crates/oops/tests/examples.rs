@@ -1,5 +1,6 @@
 //! The labelled logs of a public corpus, where they are at hand.
 
+use necropsy_synth::Needs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -140,7 +141,6 @@ fn judge(example: &Example, found: &[Report], score: &mut Score) {
     }
 }
 
-#[test]
 fn labels() {
     let Some(path) = corpus() else {
         eprintln!("SKIPPED: no oops-examples; set NECROPSY_CORPORA");
@@ -168,7 +168,6 @@ fn labels() {
     }
 }
 
-#[test]
 fn found_again_from_the_start_and_not_from_the_end() {
     let Some(path) = corpus() else {
         eprintln!("SKIPPED: no oops-examples; set NECROPSY_CORPORA");
@@ -186,4 +185,9 @@ fn found_again_from_the_start_and_not_from_the_end() {
             example.name
         );
     }
+}
+
+necropsy_synth::data_tests! {
+    labels: [Needs::Corpora("oops-examples")],
+    found_again_from_the_start_and_not_from_the_end: [Needs::Corpora("oops-examples")],
 }

@@ -1,8 +1,9 @@
 //! Console logs of guests that were crashed on purpose.
 
+use necropsy_synth::Needs;
 use std::path::{Path, PathBuf};
 
-use necropsy_oops::{Class, Options, Report, reports};
+use necropsy_oops::{Options, Report, Symptom, reports};
 
 fn logs() -> Option<PathBuf> {
     let path = PathBuf::from(std::env::var_os("NECROPSY_LAB")?).join("out");
@@ -14,7 +15,6 @@ fn read(path: &Path) -> Option<Vec<Report>> {
     Some(reports(&log, &Options::default()))
 }
 
-#[test]
 fn every_log_names_its_scenario() {
     let Some(path) = logs() else {
         eprintln!("SKIPPED: set NECROPSY_LAB");
@@ -23,24 +23,24 @@ fn every_log_names_its_scenario() {
     let mut seen = 0;
     for kernel in ["k510", "k612", "k72"] {
         for (scenario, classes, functions) in [
-            ("null", &[Class::NullPointer][..], &["crashme_run"][..]),
-            ("div0", &[Class::DivideError], &["crashme_run"]),
-            ("bug", &[Class::KernelBug], &["crashme_run"]),
+            ("null", &[Symptom::NullPointer][..], &["crashme_run"][..]),
+            ("div0", &[Symptom::DivideError], &["crashme_run"]),
+            ("bug", &[Symptom::KernelBug], &["crashme_run"]),
             // the module sees that its object was overrun, and panics
-            ("overflow", &[Class::Panic], &["crashme_run"]),
-            ("shm", &[Class::Warning, Class::KernelBug], &["__shm_close", "shm_close"]),
+            ("overflow", &[Symptom::Panic], &["crashme_run"]),
+            ("shm", &[Symptom::Warning, Symptom::KernelBug], &["__shm_close", "shm_close"]),
             (
                 "uaf",
-                &[Class::GeneralProtection, Class::PageFault, Class::NullPointer],
+                &[Symptom::GeneralProtection, Symptom::PageFault, Symptom::NullPointer],
                 &["crashme_run", "crashme_init"],
             ),
             (
                 "deadlock",
-                &[Class::HungTask],
+                &[Symptom::HungTask],
                 &["crashme_sleeper", "crashme_ab", "crashme_ba", "crashme_run"],
             ),
-            ("softlockup", &[Class::SoftLockup], &["crashme_run"]),
-            ("sysrq", &[Class::SysRq], &["sysrq_handle_crash"]),
+            ("softlockup", &[Symptom::SoftLockup], &["crashme_run"]),
+            ("sysrq", &[Symptom::SysRq], &["sysrq_handle_crash"]),
         ] {
             let Some(found) = read(&path.join(format!("{kernel}-{scenario}"))) else { continue };
             seen += 1;
@@ -63,4 +63,8 @@ fn every_log_names_its_scenario() {
     if seen == 0 {
         eprintln!("SKIPPED: no console logs under NECROPSY_LAB");
     }
+}
+
+necropsy_synth::data_tests! {
+    every_log_names_its_scenario: [Needs::Lab("out")],
 }

@@ -1,7 +1,7 @@
 //! Oopses of four kernels that talks on the subject read line by line,
 //! typed off with the damage that their transcriptions have.
 
-use necropsy_oops::{Class, Options, Report, reports};
+use necropsy_oops::{Options, Report, Symptom, reports};
 
 fn first(text: &str) -> Report {
     let found = reports(text.as_bytes(), &Options::default());
@@ -55,7 +55,7 @@ RSP <ffff880211337d88>
 ",
     );
     assert_eq!(report.title, "BUG in shm_close");
-    assert_eq!(report.class, Class::KernelBug);
+    assert_eq!(report.class, Symptom::KernelBug);
     assert_eq!((report.cpu, report.pid), (Some(1), Some(26341)));
     assert_eq!(report.comm.as_deref(), Some("appserver"));
     assert_eq!(report.release.as_deref(), Some("3.0.101-84-default"));
@@ -104,7 +104,7 @@ fn null_write_in_crash_ioctl_on_3_13_with_a_lost_underscore() {
 ",
     );
     assert_eq!(report.title, "NULL pointer dereference (write) in crash_ioctl");
-    assert_eq!(report.class, Class::NullPointer);
+    assert_eq!(report.class, Symptom::NullPointer);
     assert_eq!(report.address.as_ref().unwrap().meaning, "NULL");
     assert_eq!(report.error_code.as_ref().unwrap().meaning, "supervisor, write, page not present");
     assert_eq!(report.cause.as_deref(), Some("movl $0x3f,(%rax): %rax = 0x0: a write at NULL"));
@@ -144,7 +144,7 @@ fn sysrq_crash_on_4_12_with_misread_bytes() {
 [ 381.469703] CR2: 0000000000000000
 ",
     );
-    assert_eq!(report.class, Class::SysRq);
+    assert_eq!(report.class, Symptom::SysRq);
     assert_eq!(report.frame.as_deref(), Some("sysrq_handle_crash"));
     assert_eq!((report.cpu, report.pid), (Some(16), Some(1266)));
     let user = report.user.as_ref().unwrap();

@@ -70,3 +70,26 @@ fn lzo_literals(page: &[u8]) -> Vec<u8> {
     out.extend([0x11, 0, 0]);
     out
 }
+
+/// A gzip file of members that tell their size (bgzf), each of `size` bytes of content.
+///
+/// # Panics
+/// When the compressor fails, which it does not on memory; for members of more than 60 KB.
+pub fn bgzf(content: &[u8], size: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    // An empty member ends the file.
+    for part in content.chunks(size).chain([&[][..]]) {
+        let level = flate2::Compression::fast();
+        let mut packer = flate2::write::DeflateEncoder::new(Vec::new(), level);
+        packer.write_all(part).expect("writing to memory");
+        let packed = packer.finish().expect("writing to memory");
+        let mut crc = flate2::Crc::new();
+        crc.update(part);
+        out.extend(b"\x1f\x8b\x08\x04\0\0\0\0\0\xff\x06\0BC\x02\0");
+        out.extend(u16::try_from(packed.len() + 25).expect("a small member").to_le_bytes());
+        out.extend(packed);
+        out.extend(crc.sum().to_le_bytes());
+        out.extend((part.len() as u32).to_le_bytes());
+    }
+    out
+}

@@ -1,11 +1,12 @@
-use serde::Serialize;
+use necropsy_rows::Row;
 
+use crate::rows::session::AliasRow;
 use crate::{
     CommandError, Outcome,
     aliases::{Alias, Origin},
+    command::{Arg, Command, Commands, Example},
     parsed::Parsed,
-    registry::{Arg, COMMANDS, Command, Example},
-    render::{Column, Output},
+    render::Output,
     session::Session,
 };
 
@@ -14,6 +15,7 @@ pub(crate) static COMMAND: Command = Command {
     summary: "define words that stand for lines",
     synopsis: "[name [text ...]]",
     options: &[],
+    rows: &[AliasRow::TYPE],
     args: &[Arg::CommandLine],
     description: "\
 Without arguments, lists the aliases. With a name, shows that one; with a text, defines it. The
@@ -28,22 +30,11 @@ alias of that name. Aliases for every session go into ~/.config/necropsy/rc or ~
     run,
 };
 
-#[derive(Serialize)]
-struct Row {
-    origin: Origin,
-    alias: String,
-    command: String,
-}
-
-const COLUMNS: &[Column<Row>] = &[
-    Column::left("ORIGIN", 7, |row, cell| cell.put(row.origin)),
-    Column::left("ALIAS", 7, |row, cell| cell.put(&row.alias)),
-    Column::left("COMMAND", 0, |row, cell| cell.put(&row.command)),
-];
-
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let (name, text) = match parsed.args.as_slice() {
-        [] => return show(second_names().iter().chain(session.aliases.iter()), out),
+        [] => {
+            return show(second_names(session.commands).iter().chain(session.aliases.iter()), out);
+        }
         [name] => {
             let alias = session.aliases.get(name).ok_or_else(|| unknown(name))?;
             return show([alias], out);
@@ -64,8 +55,8 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     }
 }
 
-/// The registry's other names, which crash counts among the aliases.
-fn second_names() -> Vec<Alias> {
+/// The commands' other names, which crash counts among the aliases.
+fn second_names(commands: Commands) -> Vec<Alias> {
     let of = |command: &'static Command| {
         command.names.iter().skip(1).map(|name| Alias {
             origin: Origin::BuiltIn,
@@ -73,7 +64,7 @@ fn second_names() -> Vec<Alias> {
             text: command.name().to_owned(),
         })
     };
-    COMMANDS.iter().copied().flat_map(of).collect()
+    commands.iter().flat_map(of).collect()
 }
 
 fn unknown(name: &str) -> CommandError {
@@ -81,10 +72,11 @@ fn unknown(name: &str) -> CommandError {
 }
 
 fn show<'a>(aliases: impl IntoIterator<Item = &'a Alias>, out: &mut Output) -> Outcome {
-    out.heading(COLUMNS)?;
+    let columns = AliasRow::columns();
+    out.heading(&columns)?;
     for Alias { origin, name, text } in aliases {
-        let row = Row { origin: *origin, alias: name.clone(), command: text.clone() };
-        out.row(COLUMNS, &row)?;
+        let row = AliasRow { origin: *origin, alias: name.clone(), command: text.clone() };
+        out.row(&columns, &row)?;
     }
     Ok(())
 }

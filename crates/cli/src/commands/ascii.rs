@@ -1,12 +1,11 @@
 use std::fmt::Write;
 
-use serde::Serialize;
-
+use crate::rows::session::{CharactersRow, CodeRow};
 use crate::{
     CommandError, Outcome,
+    command::{Arg, Command, Example},
     numbers::parse_hex,
     parsed::Parsed,
-    registry::{Arg, Command, Example},
     render::{Hex, Output},
     session::Session,
 };
@@ -16,6 +15,7 @@ pub(crate) static COMMAND: Command = Command {
     summary: "hexadecimal values as text",
     synopsis: "[value ...]",
     options: &[],
+    rows: &[CharactersRow::TYPE, CodeRow::TYPE],
     args: &[Arg::Text("value")],
     description: "\
 Shows the bytes of values, as they lie in little-endian memory, as ASCII characters. Without
@@ -28,12 +28,6 @@ arguments, prints the table of ASCII codes.",
     run,
 };
 
-#[derive(Serialize)]
-struct Row {
-    value: Hex,
-    text: String,
-}
-
 fn run(_: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     if parsed.args.is_empty() {
         return chart(out);
@@ -41,7 +35,7 @@ fn run(_: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     for word in &parsed.args {
         let value = parse_hex(word)
             .ok_or_else(|| CommandError::usage(format!("{word}: not a hexadecimal value")))?;
-        let row = Row { value: Hex(value), text: value.to_le_bytes().map(name).concat() };
+        let row = CharactersRow { value: Hex(value), text: value.to_le_bytes().map(name).concat() };
         out.record(&row, |line| writeln!(line, "{:016}: {}", row.value, row.text))?;
     }
     Ok(())
@@ -65,20 +59,14 @@ fn name(byte: u8) -> String {
     }
 }
 
-#[derive(Serialize)]
-struct Code {
-    code: Hex,
-    name: String,
-}
-
 fn chart(out: &mut Output) -> Outcome {
     let named = |byte: u8| match byte {
         0x7f => "DEL".to_owned(),
         _ => CONTROL.get(usize::from(byte)).map_or_else(|| name(byte), |name| (*name).to_owned()),
     };
-    if out.is_json() {
+    if !out.is_text() {
         for byte in 0..128 {
-            out.record(&Code { code: Hex(byte.into()), name: named(byte) }, |_| Ok(()))?;
+            out.record(&CodeRow { code: Hex(byte.into()), name: named(byte) }, |_| Ok(()))?;
         }
         return Ok(());
     }

@@ -1,11 +1,10 @@
 //! Addresses to page frame numbers.
 
-use serde::Serialize;
-
+use crate::rows::memory::FrameNumberRow;
 use crate::{
     Outcome,
+    command::{Arg, Command, Example},
     parsed::Parsed,
-    registry::{Arg, Command, Example},
     render::{Hex, Output},
     session::Session,
 };
@@ -15,6 +14,7 @@ pub(crate) static COMMAND: Command = Command {
     summary: "address to page frame number",
     synopsis: "address ...",
     options: &[],
+    rows: &[FrameNumberRow::TYPE],
     args: &[Arg::Number],
     description: "Pages have 4096 bytes; the values are hexadecimal.",
     examples: &[Example {
@@ -25,18 +25,11 @@ pub(crate) static COMMAND: Command = Command {
     run,
 };
 
-#[derive(Serialize)]
-struct Row {
-    address: Hex,
-    /// Page frame number.
-    pfn: Hex,
-}
-
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     parsed.need(0, "an address")?;
     let values: Result<Vec<u64>, _> = parsed.args.iter().map(|w| session.address(w)).collect();
     for value in values? {
-        let row = Row { address: Hex(value), pfn: Hex(value >> 12) };
+        let row = FrameNumberRow { address: Hex(value), pfn: Hex(value >> 12) };
         out.record(&row, |line| writeln!(line, "{}: {}", row.address, row.pfn))?;
     }
     Ok(())

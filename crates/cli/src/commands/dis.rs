@@ -1,41 +1,38 @@
 //! Disassembly.
 
-use necropsy_disasm::{Arch, Instruction, decode_all};
+use necropsy_disasm::{Instruction, Isa, decode_all, memory_operands};
 use necropsy_dump::Fault;
 use necropsy_linux::Kernel;
-use necropsy_target::image::Located;
-use serde::Serialize;
+use necropsy_machine::{image::Located, scope::Scope};
 
+use crate::rows::code::{InstructionRow, SourceRow};
 use crate::{
-    CommandError, Outcome,
+    CommandError, Outcome, addresses,
+    command::{Arg, Command, Example, Opt},
     memory::{Memory, is_kernel_address},
     numbers,
     parsed::Parsed,
-    registry::{Arg, Command, Example, Opt},
     render::{Hex, Output},
     session::Session,
     settings::Radix,
     source::Source,
 };
 
+const BACK: Opt = Opt::flag("-r", "from the function's start to the address");
+const FORTH: Opt = Opt::flag("-f", "from the address to the function's end");
+const USER: Opt = Opt::flag("-u", "a user address of the current task");
+const HEXADECIMAL: Opt = Opt::flag("-x", "offsets in hexadecimal");
+const DECIMAL: Opt = Opt::flag("-d", "offsets in decimal");
+const LINES: Opt = Opt::flag("-l", "file and line (needs debug information)");
+const SOURCE: Opt = Opt::flag("-s", "source text in place of code (needs debug information)");
+const SKIP: Opt = Opt::value("-b", "bytes", "skip so many bytes behind each ud2");
+
 pub(crate) static COMMAND: Command = Command {
     names: &["dis"],
     summary: "disassemble",
     synopsis: "[-r | -f] [-u] [-x | -d] [-l] [-s] [-b bytes] symbol | address | (expression) [count]",
-    options: &[
-        Opt { flag: "-r", value: None, help: "from the function's start to the address" },
-        Opt { flag: "-f", value: None, help: "from the address to the function's end" },
-        Opt { flag: "-u", value: None, help: "a user address of the current task" },
-        Opt { flag: "-x", value: None, help: "offsets in hexadecimal" },
-        Opt { flag: "-d", value: None, help: "offsets in decimal" },
-        Opt { flag: "-l", value: None, help: "file and line (needs debug information)" },
-        Opt {
-            flag: "-s",
-            value: None,
-            help: "source text in place of code (needs debug information)",
-        },
-        Opt { flag: "-b", value: Some("bytes"), help: "skip so many bytes behind each ud2" },
-    ],
+    options: &[BACK, FORTH, USER, HEXADECIMAL, DECIMAL, LINES, SOURCE, SKIP],
+    rows: &[InstructionRow::TYPE, SourceRow::TYPE],
     args: &[Arg::Symbol, Arg::Number],
     description: "\
 A symbol alone shows the whole function; an address, or a symbol with an offset, one instruction
@@ -62,23 +59,6 @@ const MAX_INSTRUCTION: u64 = 15;
 /// The most instructions that a count may ask for.
 const MAX_COUNT: u64 = 1 << 20;
 
-#[derive(Serialize)]
-struct Row<'a> {
-    address: Hex,
-    symbol: Option<&'a str>,
-    offset: Option<u64>,
-    /// In hexadecimal.
-    bytes: String,
-    mnemonic: &'a str,
-    operands: &'a str,
-    /// What the operands refer to: the symbol of a target, the address that `%rip` leads to.
-    comment: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<u32>,
-}
-
 /// What to disassemble.
 struct Request {
     address: u64,
@@ -92,28 +72,28 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let kernel = session.kernel()?;
     let kernel = &*kernel;
     let request = request(session, kernel, parsed)?;
-    let memory = if parsed.has("-u") || !is_kernel_address(request.address) {
+    let memory = if parsed.has(USER) || !is_kernel_address(kernel, request.address) {
         Memory::of_user(session, kernel)?
     } else {
         Memory::of_kernel(kernel)
     };
-    let hex = match parsed.one_of(&["-x", "-d"])? {
-        Some(flag) => flag == "-x",
+    let hex = match parsed.one_of(&[HEXADECIMAL, DECIMAL])? {
+        Some(flag) => flag == HEXADECIMAL,
         None => session.settings.radix == Radix::Hexadecimal,
     };
-    let skip = match parsed.value("-b") {
-        Some(text) => session.number(text)?.min(MAX_FUNCTION),
+    let skip = match parsed.value(SKIP) {
+        Some(text) => addresses::count(text)?.min(MAX_FUNCTION),
         None => 0,
     };
     let debug = kernel.target().debug_at(request.address).is_some();
-    if parsed.has("-s") && debug {
+    if parsed.has(SOURCE) && debug {
         return listing(session, kernel, &request, out);
     }
     let (instructions, fault) = chosen(&memory, parsed, &request, skip)?;
     let mut last = None;
     let source = Source::of(session);
     for instruction in &instructions {
-        let line = match parsed.has("-l") {
+        let line = match parsed.has(LINES) {
             true => kernel.target().source_line(instruction.address),
             false => None,
         };
@@ -132,7 +112,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         return Err(fault.into());
     }
     // The code is worth having without what only debug information tells.
-    for (flag, what) in [("-l", "line numbers need"), ("-s", "source text needs")] {
+    for (flag, what) in [(LINES, "line numbers need"), (SOURCE, "source text needs")] {
         if parsed.has(flag) && !debug {
             return Err(CommandError::missing(format!(
                 "{what} debug information of this code, and none was found; give the vmlinux or the \
@@ -147,15 +127,6 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
 const CONTEXT: u32 = 10;
 /// Lines of one function's source that are shown.
 const MAX_LINES: u32 = 2000;
-
-#[derive(Serialize)]
-struct SourceRow<'a> {
-    file: &'a str,
-    line: u32,
-    text: String,
-    /// The line that was asked for.
-    here: bool,
-}
 
 /// The source that code was made of: of a function all of it, else what is around the line.
 fn listing(session: &Session, kernel: &Kernel, request: &Request, out: &mut Output) -> Outcome {
@@ -176,7 +147,7 @@ fn listing(session: &Session, kernel: &Kernel, request: &Request, out: &mut Outp
     // Lines of the function that come from its own file: inlined ones from elsewhere are not its.
     let own = request.function.filter(|_| request.whole).map(|(start, end)| {
         let (bytes, _) = Memory::of_kernel(kernel).read_most(start, (end - start) as usize);
-        let lines = decode(bytes, start, 0).into_iter().filter_map(|i| {
+        let lines = decode(target.isa(), bytes, start, 0).into_iter().filter_map(|i| {
             let frames = target.source_frames(i.address);
             let outer = frames.last()?;
             outer.line.filter(|_| outer.file.as_deref() == Some(&file))
@@ -231,11 +202,11 @@ fn request(session: &Session, kernel: &Kernel, parsed: &Parsed) -> Result<Reques
         None => session.address(word)?,
     };
     let count = match parsed.arg(1) {
-        Some(text) => Some(session.number(text)?.clamp(1, MAX_COUNT) as usize),
+        Some(text) => Some(addresses::count(text)?.clamp(1, MAX_COUNT) as usize),
         None => None,
     };
     let whole = named.len() == 1 && count.is_none();
-    let located = target.locate(address).filter(|_| !parsed.has("-u"));
+    let located = target.locate(address).filter(|_| !parsed.has(USER));
     let function = located.map(|located| extent(&located));
     Ok(Request { address, function, whole, count })
 }
@@ -254,7 +225,7 @@ fn chosen(
     skip: u64,
 ) -> Result<Instructions, CommandError> {
     let address = request.address;
-    let part = parsed.one_of(&["-r", "-f"])?;
+    let part = parsed.one_of(&[BACK, FORTH])?;
     if part.is_none() && !request.whole {
         let count = request.count.unwrap_or(1);
         return Ok(run_of(memory, address, count, skip));
@@ -263,13 +234,13 @@ fn chosen(
         CommandError::failed(format!("{address:x}: in no function of the kernel or a module"))
     })?;
     let (bytes, fault) = memory.read_most(start, (end - start) as usize);
-    let mut found = decode(bytes, start, skip);
+    let mut found = decode(memory.isa(), bytes, start, skip);
     trim_padding(&mut found);
     // An address within an instruction stands for the end of it, as in crash.
     let at = found.partition_point(|i| i.address < address);
     let count = request.count.unwrap_or(usize::MAX);
     match part {
-        Some("-r") => {
+        Some(BACK) => {
             found.truncate(at + 1);
             found.drain(..found.len().saturating_sub(count));
         }
@@ -280,7 +251,7 @@ fn chosen(
         None => {}
     }
     // What is missing matters if it was asked for.
-    let fault = fault.filter(|fault| part != Some("-r") || fault.address <= address);
+    let fault = fault.filter(|fault| part != Some(BACK) || fault.address <= address);
     Ok((found, fault))
 }
 
@@ -293,7 +264,7 @@ fn run_of(memory: &Memory<'_>, address: u64, count: usize, skip: u64) -> Instruc
         let (bytes, fault) = memory.read_most(at, wanted.min(1 << 16) as usize);
         let read = bytes.len() as u64;
         let whole = fault.is_none();
-        let mut piece = decode(bytes, at, skip);
+        let mut piece = decode(memory.isa(), bytes, at, skip);
         // The last one may be cut: by the end of what was read, or of what is there.
         while !whole && piece.last().is_some_and(|last| !last.valid) {
             piece.pop();
@@ -317,8 +288,8 @@ fn run_of(memory: &Memory<'_>, address: u64, count: usize, skip: u64) -> Instruc
 
 /// Instructions of `bytes`, so many bytes behind each `ud2` left out: old kernels kept the file
 /// and line of a BUG() there.
-fn decode(bytes: Vec<u8>, start: u64, skip: u64) -> Vec<Instruction> {
-    let all = decode_all(Arch::X86_64, &bytes, start);
+fn decode(isa: Isa, bytes: Vec<u8>, start: u64, skip: u64) -> Vec<Instruction> {
+    let all = decode_all(isa, &bytes, start);
     if skip == 0 {
         return all;
     }
@@ -326,7 +297,7 @@ fn decode(bytes: Vec<u8>, start: u64, skip: u64) -> Vec<Instruction> {
     let mut at = 0usize;
     while at < bytes.len() {
         let here = start.wrapping_add(at as u64);
-        let rest = decode_all(Arch::X86_64, &bytes[at..bytes.len().min(at + 4096)], here);
+        let rest = decode_all(isa, &bytes[at..bytes.len().min(at + 4096)], here);
         let trap = rest.iter().position(|i| i.mnemonic == "ud2");
         let taken = trap.map_or(rest.len(), |trap| trap + 1);
         let len: usize = rest[..taken].iter().map(Instruction::len).sum();
@@ -357,18 +328,22 @@ fn show(
     let (file, number) = line.unzip();
     let located = kernel.target().locate(instruction.address);
     let name = |address| {
-        let located = kernel.target().locate(address)?;
+        let located = kernel.nearest(address)?;
         Some(with_offset(located.symbol.name, located.offset, hex))
     };
     let comment = match (instruction.target, instruction.rip_memory) {
         (Some(target), _) => name(target),
-        (None, Some(address)) => Some(match name(address) {
-            Some(name) => format!("{address:#x} <{name}>"),
-            None => format!("{address:#x}"),
+        (None, Some(address)) => Some(match absolute(kernel, instruction, hex) {
+            // By %gs it is a variable of the CPU, whatever lies at that address.
+            Some(named) => named,
+            None => match name(address) {
+                Some(name) => format!("{address:#x} <{name}>"),
+                None => format!("{address:#x}"),
+            },
         }),
-        (None, None) => None,
+        (None, None) => absolute(kernel, instruction, hex),
     };
-    let row = Row {
+    let row = InstructionRow {
         address: Hex(instruction.address),
         symbol: located.map(|l| l.symbol.name),
         offset: located.map(|l| l.offset),
@@ -400,6 +375,9 @@ fn show(
                 None => write!(line, "{}", row.operands)?,
             }
         }
+        if is_tracer_nop(instruction, located.as_ref()) {
+            write!(line, " [FTRACE NOP]")?;
+        }
         match (&row.comment, instruction.target) {
             (Some(comment), Some(_)) => write!(line, " <{comment}>")?,
             (Some(comment), None) => write!(line, "        # {comment}")?,
@@ -407,6 +385,41 @@ fn show(
         }
         writeln!(line)
     })
+}
+
+/// The variable that an operand without a base register is in: an array that a register indexes, or with
+/// %gs a variable of the CPU.
+fn absolute(kernel: &Kernel, instruction: &Instruction, hex: bool) -> Option<String> {
+    let target = kernel.target();
+    let operands = memory_operands(target.isa(), &instruction.bytes, instruction.address);
+    let operand = operands.iter().find(|operand| operand.base.is_none())?;
+    let at = operand.displacement;
+    let (name, offset) = match operand.segment {
+        Some(base) if Some(base) == target.abi().per_cpu_base => kernel
+            .per_cpu_place(at.wrapping_add(kernel.per_cpu_offset(0)?))
+            .and_then(|place| Some((place.symbol?, place.offset)))?,
+        Some(_) => return None,
+        None => Scope::symbolize(kernel, at)?,
+    };
+    Some(format!("{at:#x} <{}>", with_offset(&name, offset, hex)))
+}
+
+/// Whether it is what stands for the call of the tracer while nobody traces the function.
+fn is_tracer_nop(instruction: &Instruction, located: Option<&Located<'_>>) -> bool {
+    const NOP: [u8; 5] = [0x0f, 0x1f, 0x44, 0, 0];
+    // `endbr64` may come first.
+    instruction.bytes == NOP && located.is_some_and(|located| matches!(located.offset, 0 | 4))
+}
+
+/// The instructions between two addresses.
+pub(super) fn range(session: &Session, start: u64, end: u64, out: &mut Output) -> Outcome {
+    let kernel = session.kernel()?;
+    let memory = Memory::of_kernel(&kernel);
+    let (bytes, fault) = memory.read_most(start, end.saturating_sub(start) as usize);
+    for instruction in decode(memory.isa(), bytes, start, 0) {
+        show(&kernel, &instruction, None, false, out)?;
+    }
+    fault.map_or(Ok(()), |fault| Err(fault.into()))
 }
 
 /// `schedule`, `schedule+20`.
@@ -426,7 +439,7 @@ mod tests {
     fn padding_behind_a_function_goes_and_traps_stay() {
         // push %rbx; ret; int3; nopw 0x0(%rax,%rax,1); nop
         let bytes = [0x53, 0xc3, 0xcc, 0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00, 0x90];
-        let mut found = decode(bytes.to_vec(), 0x1000, 0);
+        let mut found = decode(Isa::X86_64, bytes.to_vec(), 0x1000, 0);
         trim_padding(&mut found);
         let names: Vec<_> = found.iter().map(|i| i.mnemonic.as_str()).collect();
         assert_eq!(names, ["push", "ret", "int3"]);
@@ -434,7 +447,7 @@ mod tests {
 
     #[test]
     fn bytes_behind_a_trap_can_be_skipped() {
-        let found = decode(vec![0x0f, 0x0b, 0xff, 0xff, 0xc3], 0x1000, 2);
+        let found = decode(Isa::X86_64, vec![0x0f, 0x0b, 0xff, 0xff, 0xc3], 0x1000, 2);
         let names: Vec<_> = found.iter().map(|i| (i.address, i.mnemonic.as_str())).collect();
         assert_eq!(names, [(0x1000, "ud2"), (0x1004, "ret")]);
     }

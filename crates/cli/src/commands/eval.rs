@@ -1,21 +1,21 @@
-use serde::Serialize;
-
+use crate::rows::session::NumberRow;
 use crate::{
     Outcome,
+    command::{Arg, Command, Example, Opt},
     parsed::Parsed,
-    registry::{Arg, Command, Example, Opt},
     render::{Hex, Output},
     session::Session,
 };
+
+const BITS: Opt = Opt::flag("-b", "list the bits that are set, highest first");
+const LONG: Opt = Opt::flag("-l", "accepted for crash's sake: all values have 64 bits");
 
 pub(crate) static COMMAND: Command = Command {
     names: &["eval"],
     summary: "calculator",
     synopsis: "[-b] [-l] (expression) | value",
-    options: &[
-        Opt { flag: "-b", value: None, help: "list the bits that are set, highest first" },
-        Opt { flag: "-l", value: None, help: "accepted for crash's sake: all values have 64 bits" },
-    ],
+    options: &[BITS, LONG],
+    rows: &[NumberRow::TYPE],
     args: &[Arg::Expression],
     description: "\
 Shows a value in hexadecimal, decimal, octal and binary; as kilo-, mega- or gigabytes if it is a
@@ -57,20 +57,10 @@ hexadecimal: 40000000  (1GB)
     run,
 };
 
-#[derive(Serialize)]
-struct Row {
-    hexadecimal: Hex,
-    decimal: u64,
-    signed: i64,
-    octal: String,
-    binary: String,
-    bits_set: Vec<u32>,
-}
-
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     parsed.need(0, "a value")?;
     let value = session.number(&parsed.text())?;
-    let row = Row {
+    let row = NumberRow {
         hexadecimal: Hex(value),
         decimal: value,
         signed: value.cast_signed(),
@@ -86,7 +76,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         }
         writeln!(line, "      octal: {}", row.octal)?;
         writeln!(line, "     binary: {}", row.binary)?;
-        if parsed.has("-b") {
+        if parsed.has(BITS) {
             let bits: Vec<_> = row.bits_set.iter().map(u32::to_string).collect();
             writeln!(line, "   bits set: {}", bits.join(" "))?;
         }

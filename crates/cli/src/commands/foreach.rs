@@ -2,8 +2,8 @@ use necropsy_linux::{Kernel, task::Task};
 
 use crate::{
     CommandError, Outcome,
+    command::{Arg, Command, Example},
     parsed::Parsed,
-    registry::{self, Arg, Command, Example},
     render::{Faults, Output},
     session::Session,
     tasks::{self, Header},
@@ -14,6 +14,8 @@ pub(crate) static COMMAND: Command = Command {
     summary: "a command for many tasks",
     synopsis: "[pid | task | name | 'regex' | kind | state] ... command [options]",
     options: &[],
+    // Those of the command that it runs.
+    rows: &[],
     args: &[Arg::CommandLine],
     description: "\
 Runs a command on every task, or on those that the words before the command choose: by pid, by
@@ -39,9 +41,9 @@ One task whose data cannot be read costs that task; the others go on.",
 };
 
 /// Commands that take a list of tasks and head each of them: they get all at once.
-const MANY: &[&str] = &["bt", "ps", "task"];
+const MANY: &[&str] = &["bt", "files", "net", "ps", "sig", "task", "vm"];
 /// Commands that are run once a task, after its heading.
-const EACH: &[&str] = &["set", "vtop", "sig", "files", "vm", "net"];
+const EACH: &[&str] = &["set", "vtop"];
 
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let position = parsed
@@ -49,13 +51,13 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         .iter()
         .position(|word| MANY.contains(&word.as_str()) || EACH.contains(&word.as_str()));
     let Some(position) = position else {
-        return Err(parsed.wrong("needs a command: bt, ps, set, task, vtop"));
+        return Err(parsed.wrong("needs a command: bt, files, net, ps, set, sig, task, vm, vtop"));
     };
     let (selection, line) = parsed.args.split_at(position);
     let (Some(name), words) = (line.first(), line.get(1..).unwrap_or_default()) else {
         return Err(parsed.wrong("needs a command"));
     };
-    let Some(command) = registry::find(name) else {
+    let Some(command) = session.commands.find(name) else {
         return Err(CommandError::failed(format!("{name}: not built yet; see `help`")));
     };
     let kernel = session.kernel()?;
@@ -64,9 +66,12 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         return Ok(());
     }
     if MANY.contains(&name.as_str()) {
-        let words = words.iter().cloned().chain(tasks::as_words(chosen));
+        // Which tasks is said before the command: `foreach bt -a` is habit, and all of them.
+        let says_which = |word: &&String| name == "bt" && matches!(word.as_str(), "-a" | "-p");
+        let words =
+            words.iter().filter(|word| !says_which(word)).cloned().chain(tasks::as_words(chosen));
         let parsed = Parsed::new(command, words)?;
-        return (command.run)(session, &parsed, out);
+        return out.in_form(parsed.form, |out| (command.run)(session, &parsed, out));
     }
     let before = session.task;
     let mut last = Ok(());
@@ -77,7 +82,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         out.line(Header::new(*task, &mut Faults::default()))?;
         session.task = Some(task.address);
         let parsed = Parsed::new(command, words.iter().cloned())?;
-        match (command.run)(session, &parsed, out) {
+        match out.in_form(parsed.form, |out| (command.run)(session, &parsed, out)) {
             Ok(()) => {}
             Err(stop @ (CommandError::Interrupted | CommandError::BrokenPipe)) => {
                 session.task = before;

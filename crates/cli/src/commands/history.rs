@@ -1,9 +1,8 @@
-use serde::Serialize;
-
+use crate::rows::session::LineRow;
 use crate::{
     CommandError, Outcome,
+    command::{Arg, Command},
     parsed::Parsed,
-    registry::{Arg, Command},
     render::Output,
     session::Session,
 };
@@ -13,6 +12,7 @@ pub(crate) static COMMAND: Command = Command {
     summary: "lines typed in this session",
     synopsis: "[count]",
     options: &[],
+    rows: &[LineRow::TYPE],
     args: &[Arg::Number],
     description: "\
 Lists the lines typed in this session, or the last COUNT of them. \"r\" or \"!!\" runs the last one
@@ -20,12 +20,6 @@ again, \"r N\" or \"!N\" the one with that number, \"r TEXT\" the last one that 
     examples: &[],
     run,
 };
-
-#[derive(Serialize)]
-struct Row<'a> {
-    number: usize,
-    line: &'a str,
-}
 
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let lines = &session.history;
@@ -36,7 +30,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
             .map_err(|_| CommandError::usage(format!("{text}: not a decimal number of lines")))?,
     };
     for (index, line) in lines.iter().enumerate().skip(lines.len().saturating_sub(count)) {
-        let row = Row { number: index + 1, line };
+        let row = LineRow { number: index + 1, line };
         out.record(&row, |text| writeln!(text, "[{}] {}", row.number, row.line))?;
     }
     Ok(())

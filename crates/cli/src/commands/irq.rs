@@ -6,30 +6,31 @@ use necropsy_linux::{
     Kernel,
     irq::{Action, Irq},
 };
-use serde::Serialize;
 
+use crate::rows::irq::{ActionRow, AffinityRow, CountRow, IrqRow, SoftirqRow, VectorRow};
 use crate::{
     CommandError, Outcome,
-    commands::bt::cpu_list,
+    command::{Arg, Command, Example, Opt},
+    cpus::cpu_list,
     parsed::Parsed,
     problems::Problems,
-    registry::{Arg, Command, Example, Opt},
     render::{Hex, Output},
     session::Session,
 };
+
+const USED: Opt = Opt::flag("-u", "only interrupts that have a descriptor");
+const VECTORS: Opt = Opt::flag("-d", "the interrupt descriptor table");
+const SOFTIRQS: Opt = Opt::flag("-b", "softirqs");
+const AFFINITY: Opt = Opt::flag("-a", "the CPUs that each interrupt in use may go to");
+const COUNTS: Opt = Opt::flag("-s", "how often each interrupt in use occurred, by CPU");
+const CPUS: Opt = Opt::value("-c", "cpus", "with -s, only these CPUs: 1,3-5, all");
 
 pub(crate) static COMMAND: Command = Command {
     names: &["irq"],
     summary: "interrupts",
     synopsis: "[index ... | -u]\n-d | -b | -a | -s [-c cpus]",
-    options: &[
-        Opt { flag: "-u", value: None, help: "only interrupts that have a descriptor" },
-        Opt { flag: "-d", value: None, help: "the interrupt descriptor table" },
-        Opt { flag: "-b", value: None, help: "softirqs" },
-        Opt { flag: "-a", value: None, help: "the CPUs that each interrupt in use may go to" },
-        Opt { flag: "-s", value: None, help: "how often each interrupt in use occurred, by CPU" },
-        Opt { flag: "-c", value: Some("cpus"), help: "with -s, only these CPUs: 1,3-5, all" },
-    ],
+    options: &[USED, VECTORS, SOFTIRQS, AFFINITY, COUNTS, CPUS],
+    rows: &[IrqRow::TYPE, VectorRow::TYPE, SoftirqRow::TYPE, AffinityRow::TYPE, CountRow::TYPE],
     args: &[Arg::Number],
     description: "\
 Shows every interrupt number with its descriptor and its handlers (struct irqaction); several
@@ -49,11 +50,11 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let kernel = session.kernel()?;
     let kernel = &*kernel;
     let mut problems = Problems::default();
-    match parsed.one_of(&["-u", "-d", "-b", "-a", "-s"])? {
-        Some("-d") => vectors(kernel, &mut problems, out)?,
-        Some("-b") => softirqs(kernel, out)?,
-        Some("-a") => affinity(kernel, &mut problems, out)?,
-        Some("-s") => counts(kernel, parsed.value("-c"), &mut problems, out)?,
+    match parsed.one_of(&[USED, VECTORS, SOFTIRQS, AFFINITY, COUNTS])? {
+        Some(VECTORS) => vectors(kernel, &mut problems, out)?,
+        Some(SOFTIRQS) => softirqs(kernel, out)?,
+        Some(AFFINITY) => affinity(kernel, &mut problems, out)?,
+        Some(COUNTS) => counts(kernel, parsed.value(CPUS), &mut problems, out)?,
         flag => {
             let mut wanted = Vec::new();
             for word in &parsed.args {
@@ -63,24 +64,6 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         }
     }
     problems.report("interrupt", out)
-}
-
-#[derive(Serialize)]
-struct ActionRow {
-    irqaction: Hex,
-    name: Option<String>,
-    handler: Hex,
-    handler_name: Option<String>,
-    thread_fn: Hex,
-    flags: Hex,
-    dev_id: Hex,
-}
-
-#[derive(Serialize)]
-struct IrqRow {
-    irq: u64,
-    irq_desc: Option<Hex>,
-    actions: Vec<ActionRow>,
 }
 
 fn actions(kernel: &Kernel, irq: &Irq<'_>, problems: &mut Problems) -> Vec<ActionRow> {
@@ -160,15 +143,9 @@ fn descriptors(
 }
 
 fn vectors(kernel: &Kernel, problems: &mut Problems, out: &mut Output) -> Outcome {
-    #[derive(Serialize)]
-    struct Row {
-        vector: usize,
-        address: Hex,
-        symbol: Option<String>,
-    }
     for (vector, address) in kernel.idt()?.into_iter().enumerate() {
         let Some(address) = problems.keep(address) else { continue };
-        let row = Row { vector, address: Hex(address), symbol: name_of(kernel, address) };
+        let row = VectorRow { vector, address: Hex(address), symbol: name_of(kernel, address) };
         out.record(&row, |line| {
             let place = format!("[{vector}]");
             match &row.symbol {
@@ -181,17 +158,10 @@ fn vectors(kernel: &Kernel, problems: &mut Problems, out: &mut Output) -> Outcom
 }
 
 fn softirqs(kernel: &Kernel, out: &mut Output) -> Outcome {
-    #[derive(Serialize)]
-    struct Row {
-        softirq: u64,
-        name: String,
-        action: Hex,
-        function: Option<String>,
-    }
     out.title("SOFTIRQ_VEC      ACTION")?;
     for softirq in kernel.softirqs()? {
         let function = name_of(kernel, softirq.action);
-        let row = Row {
+        let row = SoftirqRow {
             softirq: softirq.number,
             name: softirq.name,
             action: Hex(softirq.action),
@@ -227,16 +197,10 @@ fn in_use<'k>(
 }
 
 fn affinity(kernel: &Kernel, problems: &mut Problems, out: &mut Output) -> Outcome {
-    #[derive(Serialize)]
-    struct Row {
-        irq: u64,
-        names: String,
-        cpus: Option<Vec<u32>>,
-    }
     out.title("IRQ NAME                 AFFINITY")?;
     for (irq, actions) in in_use(kernel, problems)? {
         let cpus = problems.keep(irq.affinity());
-        let row = Row { irq: irq.number, names: names(&actions), cpus };
+        let row = AffinityRow { irq: irq.number, names: names(&actions), cpus };
         out.record(&row, |line| {
             let cpus = row.cpus.as_deref().map_or_else(|| "?".to_owned(), ranges);
             writeln!(line, "{:3} {:<20} {cpus}", row.irq, row.names)
@@ -265,14 +229,6 @@ fn counts(
     problems: &mut Problems,
     out: &mut Output,
 ) -> Outcome {
-    #[derive(Serialize)]
-    struct Row {
-        irq: u64,
-        counts: Vec<Option<u64>>,
-        chip: String,
-        flow: String,
-        names: String,
-    }
     let cpus = match cpus {
         None | Some("a" | "all") => kernel.online_cpus(),
         Some(cpus) => cpu_list(kernel, cpus)?,
@@ -283,7 +239,7 @@ fn counts(
     }
     out.title(&heading)?;
     for (irq, actions) in in_use(kernel, problems)? {
-        let row = Row {
+        let row = CountRow {
             irq: irq.number,
             counts: cpus.iter().map(|cpu| problems.keep(irq.count(*cpu))).collect(),
             chip: problems.keep(irq.chip()).unwrap_or_default(),

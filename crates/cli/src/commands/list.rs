@@ -4,20 +4,35 @@ use std::collections::HashSet;
 
 use necropsy_linux::{
     Error, Kernel,
-    list::{self, Chain, NEXT, PREV},
+    list::{self, Chain, NEXT},
 };
-use necropsy_target::Target;
-use serde::Serialize;
+use necropsy_machine::Target;
 
+use crate::rows::walks::EntryRow;
 use crate::{
     CommandError, Outcome,
-    fields::{self, Part, Shown},
+    command::{Arg, Command, Example, Opt},
+    fields::{self, Shown},
     parsed::Parsed,
     problems::Problems,
-    registry::{Arg, Command, Example, Opt},
     render::{Hex, Output},
     session::Session,
+    values,
 };
+
+const OFFSET: Opt =
+    Opt::value("-o", "offset", "offset of the link in each structure: bytes or struct.member");
+const HEAD: Opt = Opt::flag("-H", "start is the address of a list_head that is no entry");
+const IN_STRUCT: Opt = Opt::flag("-h", "start is a structure that holds a list_head");
+const HEAD_OFFSET: Opt =
+    Opt::value("-O", "offset", "with -h: offset of the list_head in start, which is no entry");
+const END: Opt = Opt::value("-e", "end", "stop before this address");
+const SHOW: Opt = Opt::value("-s", "struct", "show each entry as this structure, or members of it");
+const SHOW_TOO: Opt = Opt::value("-S", "struct", "the same");
+const EMBEDDED: Opt =
+    Opt::value("-l", "offset", "with -s: where in the structure the link lies that start leads to");
+const REVERSE: Opt = Opt::flag("-r", "with -h or -H: backwards, by prev");
+const BRENT: Opt = Opt::flag("-B", "notice loops without remembering entries");
 
 pub(crate) static COMMAND: Command = Command {
     names: &["list"],
@@ -25,39 +40,20 @@ pub(crate) static COMMAND: Command = Command {
     synopsis: "[-e end] [-s | -S struct[.member,...] [-l offset]] [-x | -d] [-B] [[-o] offset] start\n\
                [...] [-r] [-B] [-o offset] [-h [-O offset] | -H] start",
     options: &[
-        Opt {
-            flag: "-o",
-            value: Some("offset"),
-            help: "offset of the link in each structure: bytes or struct.member",
-        },
-        Opt {
-            flag: "-H",
-            value: None,
-            help: "start is the address of a list_head that is no entry",
-        },
-        Opt { flag: "-h", value: None, help: "start is a structure that holds a list_head" },
-        Opt {
-            flag: "-O",
-            value: Some("offset"),
-            help: "with -h: offset of the list_head in start, which is no entry",
-        },
-        Opt { flag: "-e", value: Some("end"), help: "stop before this address" },
-        Opt {
-            flag: "-s",
-            value: Some("struct"),
-            help: "show each entry as this structure, or members of it",
-        },
-        Opt { flag: "-S", value: Some("struct"), help: "the same" },
-        Opt {
-            flag: "-l",
-            value: Some("offset"),
-            help: "with -s: where in the structure the link lies that start leads to",
-        },
-        Opt { flag: "-r", value: None, help: "with -h or -H: backwards, by prev" },
-        Opt { flag: "-B", value: None, help: "notice loops without remembering entries" },
-        Opt { flag: "-x", value: None, help: "numbers in hexadecimal" },
-        Opt { flag: "-d", value: None, help: "numbers in decimal" },
+        OFFSET,
+        HEAD,
+        IN_STRUCT,
+        HEAD_OFFSET,
+        END,
+        SHOW,
+        SHOW_TOO,
+        EMBEDDED,
+        REVERSE,
+        BRENT,
+        values::HEXADECIMAL,
+        values::DECIMAL,
     ],
+    rows: &[EntryRow::TYPE],
     args: &[Arg::Symbol],
     description: "\
 Shows the address of each structure on a list.
@@ -88,14 +84,6 @@ Back pointers that do not agree are told.",
     run,
 };
 
-#[derive(Serialize)]
-struct Row {
-    index: usize,
-    address: Hex,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    values: Vec<Part>,
-}
-
 /// What was asked for.
 struct Request {
     start: u64,
@@ -113,13 +101,17 @@ struct Request {
 impl Request {
     fn new(session: &Session, kernel: &Kernel, parsed: &Parsed) -> Result<Request, CommandError> {
         let mut offset =
-            parsed.value("-o").map(|text| fields::offset(session, kernel, text)).transpose()?;
+            parsed.value(OFFSET).map(|text| fields::offset(session, kernel, text)).transpose()?;
         let mut start = None;
         for word in &parsed.args {
             let twice = || parsed.wrong(format_args!("{word}: one word too many"));
             let is_member = word.contains('.') && !word.starts_with('(');
-            let address = if is_member { None } else { Some(session.address(word)?) };
-            match address.filter(|address| *address >> 63 == 1) {
+            let address = match fields::place(kernel, word) {
+                Some(place) => Some(place),
+                None if is_member => None,
+                None => Some(session.address(word)?),
+            };
+            match address.filter(|address| kernel.target().is_kernel_address(*address)) {
                 Some(_) if start.is_some() => return Err(twice()),
                 Some(address) => start = Some(address),
                 None if offset.is_some() => return Err(twice()),
@@ -127,21 +119,23 @@ impl Request {
             }
         }
         let start = start.ok_or_else(|| parsed.wrong("needs a start address"))?;
-        let is_head = parsed.one_of(&["-H", "-h"])? == Some("-H");
-        let head_offset =
-            parsed.value("-O").map(|text| fields::offset(session, kernel, text)).transpose()?;
-        if head_offset.is_some() && !parsed.has("-h") {
+        let is_head = parsed.one_of(&[HEAD, IN_STRUCT])? == Some(HEAD);
+        let head_offset = parsed
+            .value(HEAD_OFFSET)
+            .map(|text| fields::offset(session, kernel, text))
+            .transpose()?;
+        if head_offset.is_some() && !parsed.has(IN_STRUCT) {
             return Err(parsed.wrong("-O goes with -h only"));
         }
         Ok(Request {
             start,
             offset: offset.unwrap_or(0),
             head_offset,
-            end: parsed.value("-e").map(|text| session.address(text)).transpose()?,
+            end: parsed.value(END).map(|text| session.address(text)).transpose()?,
             is_head,
-            is_ring: is_head || parsed.has("-h"),
-            backwards: parsed.has("-r"),
-            brent: parsed.has("-B"),
+            is_ring: is_head || parsed.has(IN_STRUCT),
+            backwards: parsed.has(REVERSE),
+            brent: parsed.has(BRENT),
         })
     }
 
@@ -154,7 +148,7 @@ impl Request {
     }
 
     fn walk<'a>(&self, target: &'a Target, backwards: bool) -> Chain<'a, Target> {
-        let link = if backwards { PREV } else { NEXT };
+        let link = if backwards { list::prev(target) } else { NEXT };
         let chain = match self.head() {
             Some(head) if backwards => list::list_backwards(target, head),
             Some(head) => list::list(target, head),
@@ -173,10 +167,10 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let kernel = session.kernel()?;
     let kernel = &*kernel;
     let style = fields::style(session, parsed)?;
-    let specs = parsed.options().filter(|(flag, _)| matches!(*flag, "-s" | "-S"));
+    let specs = parsed.options().filter(|(flag, _)| matches!(*flag, SHOW | SHOW_TOO));
     let shown = Shown::new(kernel, specs.filter_map(|(_, value)| value), style)?;
     let embedded =
-        parsed.value("-l").map(|text| fields::offset(session, kernel, text)).transpose()?;
+        parsed.value(EMBEDDED).map(|text| fields::offset(session, kernel, text)).transpose()?;
     let request = Request::new(session, kernel, parsed)?;
     let target = kernel.target();
     let mut walk = request.walk(target, request.backwards);
@@ -201,7 +195,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         }
         let address = if request.is_ring { link.wrapping_sub(request.offset) } else { link };
         let at = address.wrapping_sub(embedded.unwrap_or(0));
-        let row = Row { index, address: Hex(address), values: shown.parts(kernel, at) };
+        let row = EntryRow { index, address: Hex(address), values: shown.parts(kernel, at) };
         out.record(&row, |line| {
             writeln!(line, "{:x}", row.address.0)?;
             fields::write_parts(line, &row.values)

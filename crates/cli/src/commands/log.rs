@@ -1,37 +1,32 @@
 use std::fmt::Write;
 
-use necropsy_linux::{
-    Error, Kernel,
-    printk::{Log, Record},
-};
-use serde::Serialize;
+use necropsy_linux::{Error, Kernel, printk::Record};
 
+use crate::rows::log::{AuditRow, BufferRow, MessageRow, UnflushedRow};
 use crate::{
     CommandError, Outcome,
+    command::{Command, Example, Opt},
     parsed::Parsed,
-    registry::{Command, Example, Opt},
+    problems::log_damage,
     render::{Hex, Output},
     session::Session,
     wall,
 };
 
+const NO_TIMES: Opt = Opt::flag("-t", "no times");
+const WALL_TIMES: Opt = Opt::flag("-T", "times of the clock on the wall");
+const LEVELS: Opt = Opt::flag("-m", "the level of each message");
+const CALLERS: Opt = Opt::flag("-c", "who wrote it: T and thread id, or C and CPU");
+const DEVICES: Opt = Opt::flag("-d", "the device that it is about");
+const SAFE_BUFFERS: Opt = Opt::flag("-s", "the buffers of NMIs and nested messages (before 5.15)");
+const AUDIT: Opt = Opt::flag("-a", "audit messages that nobody has fetched");
+
 pub(crate) static COMMAND: Command = Command {
     names: &["log", "dmesg"],
     summary: "the kernel's log",
     synopsis: "[-t | -T] [-m] [-c] [-d]\n-s\n-a",
-    options: &[
-        Opt { flag: "-t", value: None, help: "no times" },
-        Opt { flag: "-T", value: None, help: "times of the clock on the wall" },
-        Opt { flag: "-m", value: None, help: "the level of each message" },
-        Opt { flag: "-c", value: None, help: "who wrote it: T and thread id, or C and CPU" },
-        Opt { flag: "-d", value: None, help: "the device that it is about" },
-        Opt {
-            flag: "-s",
-            value: None,
-            help: "the buffers of NMIs and nested messages (before 5.15)",
-        },
-        Opt { flag: "-a", value: None, help: "audit messages that nobody has fetched" },
-    ],
+    options: &[NO_TIMES, WALL_TIMES, LEVELS, CALLERS, DEVICES, SAFE_BUFFERS, AUDIT],
+    rows: &[MessageRow::TYPE, UnflushedRow::TYPE, BufferRow::TYPE, AuditRow::TYPE],
     args: &[],
     description: "\
 Shows what the kernel said, oldest message first. It needs neither debug information nor types:
@@ -55,39 +50,23 @@ last messages have the right time even if the machine has slept in between. Leve
 
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let kernel = session.kernel()?;
-    match parsed.one_of(&["-s", "-a"])? {
-        Some("-s") => return safe_buffers(&kernel, parsed.has("-m"), out),
+    match parsed.one_of(&[SAFE_BUFFERS, AUDIT])? {
+        Some(SAFE_BUFFERS) => return safe_buffers(&kernel, parsed.has(LEVELS), out),
         Some(_) => return audit(&kernel, out),
         None => {}
     }
     let log = kernel.log()?;
     let style = Style::new(&kernel, parsed)?;
     for record in &log.records {
-        out.record(&Row::new(record), |line| style.write(line, record))?;
+        out.record(&MessageRow::new(record), |line| style.write(line, record))?;
     }
     unflushed(&kernel, &style, out)?;
-    damage(&log, out)
+    log_damage(&log, out)
 }
 
-#[derive(Serialize)]
-struct Row<'a> {
-    seq: u64,
-    time_ns: Option<u64>,
-    level: Option<u8>,
-    facility: u8,
-    caller: Option<String>,
-    text: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subsystem: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    device: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lost: Option<String>,
-}
-
-impl<'a> Row<'a> {
+impl<'a> MessageRow<'a> {
     fn new(record: &'a Record) -> Self {
-        Row {
+        MessageRow {
             seq: record.seq,
             time_ns: record.time_ns,
             level: record.level,
@@ -118,8 +97,8 @@ struct Style {
 
 impl Style {
     fn new(kernel: &Kernel, parsed: &Parsed) -> Result<Self, CommandError> {
-        let times = match parsed.one_of(&["-t", "-T"])? {
-            Some("-t") => Times::None,
+        let times = match parsed.one_of(&[NO_TIMES, WALL_TIMES])? {
+            Some(NO_TIMES) => Times::None,
             Some(_) => {
                 let clocks = kernel.clocks()?;
                 Times::Wall(clocks.real_ns.saturating_sub(clocks.monotonic_ns) / 1_000_000_000)
@@ -134,9 +113,9 @@ impl Style {
         };
         Ok(Style {
             times,
-            level: parsed.has("-m"),
-            caller: parsed.has("-c").then(digits),
-            device: parsed.has("-d"),
+            level: parsed.has(LEVELS),
+            caller: parsed.has(CALLERS).then(digits),
+            device: parsed.has(DEVICES),
         })
     }
 
@@ -204,45 +183,22 @@ fn unflushed(kernel: &Kernel, style: &Style, out: &mut Output) -> Outcome {
     let Ok((buffers, _)) = kernel.printk_safe() else { return Ok(()) };
     for buffer in &buffers {
         for (level, text) in &buffer.lines {
-            let level = level.filter(|_| style.level).map(|l| format!("<{l}>")).unwrap_or_default();
+            let mark = level.filter(|_| style.level).map(|l| format!("<{l}>")).unwrap_or_default();
             let name = match style.times {
                 Times::None => String::new(),
                 _ => format!("[{}] ", buffer.name),
             };
-            out.line(format_args!("{name}{level}{}", Printable(text)))?;
+            let digit = level.and_then(|level| level.to_digit(10)).map(|level| level as u8);
+            let row = UnflushedRow { buffer: buffer.name, cpu: buffer.cpu, level: digit, text };
+            out.record(&row, |line| writeln!(line, "{name}{mark}{}", Printable(text)))?;
         }
     }
     Ok(())
-}
-
-pub(super) fn damage(log: &Log, out: &mut Output) -> Outcome {
-    let mut rest = 0;
-    for (index, error) in log.errors.iter().enumerate() {
-        if index < 10 {
-            out.line(format_args!("log: {error}"))?;
-        } else {
-            rest += 1;
-        }
-    }
-    if rest > 0 {
-        out.line(format_args!("log: {rest} more messages are damaged"))?;
-    }
-    Ok(())
-}
-
-#[derive(Serialize)]
-struct SafeRow<'a> {
-    buffer: &'a str,
-    cpu: u32,
-    address: Hex,
-    size: u32,
-    messages_lost: u32,
-    lines: Vec<&'a str>,
 }
 
 fn safe_buffers(kernel: &Kernel, level: bool, out: &mut Output) -> Outcome {
     let (buffers, errors) = match kernel.printk_safe() {
-        Err(Error::Missing { .. }) => {
+        Err(Error::NoSuch { .. }) => {
             return Err(CommandError::missing(
                 "this kernel has no such buffers: since 5.15 every message goes to the log",
             ));
@@ -255,7 +211,7 @@ fn safe_buffers(kernel: &Kernel, level: bool, out: &mut Output) -> Outcome {
             out.line(format_args!("PRINTK_SAFE_SEQ_BUF: {}", buffer.name))?;
             last = buffer.name;
         }
-        let row = SafeRow {
+        let row = BufferRow {
             buffer: buffer.name,
             cpu: buffer.cpu,
             address: Hex(buffer.address),
@@ -283,13 +239,6 @@ fn safe_buffers(kernel: &Kernel, level: bool, out: &mut Output) -> Outcome {
         out.line(format_args!("log: {error}"))?;
     }
     Ok(())
-}
-
-#[derive(Serialize)]
-struct AuditRow<'a> {
-    #[serde(rename = "type")]
-    kind: u16,
-    text: &'a str,
 }
 
 fn audit(kernel: &Kernel, out: &mut Output) -> Outcome {

@@ -1,33 +1,33 @@
 //! The machine.
 
 use necropsy_linux::Kernel;
-use necropsy_target::{
+use necropsy_machine::{
     format::{Style, write_instance},
-    layout::KERNEL_MAP,
     unwind::StackKind,
     value::Value,
 };
-use serde::Serialize;
 
+use crate::rows::machine::{CpuRow, CpuStackRow, MachineRow, MemoryRangeRow, StackRow};
 use crate::{
-    CommandError, Outcome, fields,
+    CommandError, Outcome,
+    command::{Command, Example, Opt},
+    fields, memory,
     parsed::Parsed,
     problems::Problems,
-    registry::{Command, Example, Opt},
     render::{Hex, Output},
     session::Session,
+    values::{self, Json},
 };
+
+const MEMORY_MAP: Opt = Opt::flag("-m", "the firmware's map of physical memory");
+const CPUS: Opt = Opt::flag("-c", "the cpuinfo_x86 of each CPU");
 
 pub(crate) static COMMAND: Command = Command {
     names: &["mach"],
     summary: "machine: memory, processors, address spaces, stacks",
     synopsis: "[-m | -c [-x | -d]]",
-    options: &[
-        Opt { flag: "-m", value: None, help: "the firmware's map of physical memory" },
-        Opt { flag: "-c", value: None, help: "the cpuinfo_x86 of each CPU" },
-        Opt { flag: "-x", value: None, help: "numbers in hexadecimal" },
-        Opt { flag: "-d", value: None, help: "numbers in decimal" },
-    ],
+    options: &[MEMORY_MAP, CPUS, values::HEXADECIMAL, values::DECIMAL],
+    rows: &[MachineRow::TYPE, MemoryRangeRow::TYPE, CpuRow::TYPE],
     args: &[],
     description: "\
 Shows facts about the machine. HZ is what the kernel's timekeeper was set up for. Stacks are shown
@@ -40,35 +40,10 @@ by their lowest address; those that no memory stands behind are marked [unavaila
     run,
 };
 
-#[derive(Serialize)]
-struct StackRow {
-    kind: &'static str,
-    size: u64,
-    cpus: Vec<(u32, Hex, bool)>,
-}
-
-#[derive(Serialize)]
-struct Row {
-    machine: Option<String>,
-    memory_bytes: Option<u64>,
-    cpus: usize,
-    hypervisor: Option<String>,
-    mhz: Option<u32>,
-    hz: Option<u64>,
-    page_size: u64,
-    virtual_base: Option<Hex>,
-    vmalloc_base: Option<Hex>,
-    vmemmap_base: Option<Hex>,
-    start_map: Hex,
-    modules_base: Hex,
-    stack_size: u64,
-    stacks: Vec<StackRow>,
-}
-
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let kernel = session.kernel()?;
-    match parsed.one_of(&["-m", "-c"])? {
-        Some("-m") => memory_map(&kernel, out),
+    match parsed.one_of(&[MEMORY_MAP, CPUS])? {
+        Some(MEMORY_MAP) => memory_map(&kernel, out),
         Some(_) => {
             let style = fields::style(session, parsed)?;
             cpus(&kernel, style, out)
@@ -80,18 +55,22 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
 fn facts(kernel: &Kernel, out: &mut Output) -> Outcome {
     let mut problems = Problems::default();
     let layout = kernel.target().layout();
-    let row = Row {
+    let row = MachineRow {
         machine: problems.keep(kernel.uts()).map(|uts| uts.machine),
         memory_bytes: problems.keep(kernel.memory_bytes()),
         cpus: kernel.online_cpus().len(),
         hypervisor: kernel.hypervisor().ok().flatten(),
-        mhz: problems.keep(kernel.cpu_khz()).map(|khz| khz / 1000),
+        mhz: match kernel.cpu_khz() {
+            // Not every machine has a clock of the processor that the kernel knows.
+            Err(necropsy_linux::Error::NoSuch { .. }) => None,
+            khz => problems.keep(khz).map(|khz| khz / 1000),
+        },
         hz: problems.keep(kernel.hz()),
-        page_size: 4096,
+        page_size: kernel.target().page_size(),
         virtual_base: layout.and_then(|l| l.direct).map(|direct| Hex(direct.start)),
         vmalloc_base: layout.and_then(|l| l.vmalloc).map(Hex),
         vmemmap_base: layout.and_then(|l| l.vmemmap).map(Hex),
-        start_map: Hex(KERNEL_MAP),
+        start_map: Hex(layout.map_or(0, |l| l.image_map)),
         modules_base: Hex(kernel.modules_base()),
         stack_size: kernel.thread_size(),
         stacks: stacks(kernel),
@@ -103,7 +82,7 @@ fn facts(kernel: &Kernel, out: &mut Output) -> Outcome {
         };
         let hex = |value: Hex| format!("{value}");
         fact("MACHINE TYPE", row.machine.clone())?;
-        fact("MEMORY SIZE", row.memory_bytes.map(super::sys::memory))?;
+        fact("MEMORY SIZE", row.memory_bytes.map(memory::installed))?;
         fact("CPUS", Some(row.cpus.to_string()))?;
         if row.hypervisor.is_some() {
             fact("HYPERVISOR", row.hypervisor.clone())?;
@@ -120,8 +99,8 @@ fn facts(kernel: &Kernel, out: &mut Output) -> Outcome {
         for stack in &row.stacks {
             fact(&format!("{} STACK SIZE", stack.kind), Some(stack.size.to_string()))?;
             fact(&format!("{} STACKS", stack.kind), Some(String::new()))?;
-            for (cpu, start, there) in &stack.cpus {
-                let mark = if *there { "" } else { " [unavailable]" };
+            for CpuStackRow { cpu, start, available } in &stack.cpus {
+                let mark = if *available { "" } else { " [unavailable]" };
                 fact(&format!("CPU {cpu}"), Some(format!("{start}{mark}")))?;
             }
         }
@@ -155,7 +134,7 @@ fn stacks(kernel: &Kernel) -> Vec<StackRow> {
             }
             shown.push(kind);
             let there = kernel.target().read_u8(stack.end.wrapping_sub(1)).is_ok();
-            let cell = (cpu, Hex(stack.start), there);
+            let cell = CpuStackRow { cpu, start: Hex(stack.start), available: there };
             match rows.iter_mut().find(|row| row.kind == kind) {
                 Some(row) => row.cpus.push(cell),
                 None => rows.push(StackRow {
@@ -170,15 +149,9 @@ fn stacks(kernel: &Kernel) -> Vec<StackRow> {
 }
 
 fn memory_map(kernel: &Kernel, out: &mut Output) -> Outcome {
-    #[derive(Serialize)]
-    struct Row {
-        start: Hex,
-        end: Hex,
-        kind: String,
-    }
     out.title("      PHYSICAL ADDRESS RANGE         TYPE")?;
     for range in kernel.memory_map()? {
-        let row = Row { start: Hex(range.start), end: Hex(range.end), kind: range.kind };
+        let row = MemoryRangeRow { start: Hex(range.start), end: Hex(range.end), kind: range.kind };
         out.record(&row, |line| {
             let kind = row.kind.replace("E820_TYPE_", "E820_");
             writeln!(line, "{:016x} - {:016x}  {kind}", row.start.0, row.end.0)
@@ -188,12 +161,6 @@ fn memory_map(kernel: &Kernel, out: &mut Output) -> Outcome {
 }
 
 fn cpus(kernel: &Kernel, style: Style, out: &mut Output) -> Outcome {
-    #[derive(Serialize)]
-    struct Row {
-        cpu: u32,
-        cpuinfo_x86: Hex,
-        text: String,
-    }
     let ty = kernel
         .types()
         .composite("cpuinfo_x86")
@@ -203,10 +170,16 @@ fn cpus(kernel: &Kernel, style: Style, out: &mut Output) -> Outcome {
             out.line("")?;
         }
         let address = kernel.per_cpu("cpu_info", cpu)?;
-        let mut text = String::new();
-        let _ = write_instance(&mut text, kernel, &Value::at(ty, address), &style);
-        let row = Row { cpu, cpuinfo_x86: Hex(address), text };
-        out.record(&row, |line| write!(line, "CPU {cpu}:\n{}", row.text))?;
+        let value = Value::at(ty, address);
+        let values = match out.is_text() {
+            true => Json::Null,
+            false => values::json_members(kernel, &[(value.clone(), Vec::new())], &style),
+        };
+        let row = CpuRow { cpu, cpuinfo_x86: Hex(address), values };
+        out.record(&row, |line| {
+            writeln!(line, "CPU {cpu}:")?;
+            write_instance(line, kernel, &value, &style)
+        })?;
     }
     Ok(())
 }

@@ -5,37 +5,35 @@ use std::path::PathBuf;
 use necropsy_linux::{
     Kernel,
     module::{Module, taint_letters},
+    shapes::Form,
 };
-use necropsy_target::Image;
-use serde::Serialize;
+use necropsy_machine::Image;
 
+use crate::rows::code::ModuleRow;
 use crate::{
-    CommandError, Outcome, debug_info,
+    CommandError, Outcome,
+    command::{Arg, Command, Example, Opt},
     parsed::Parsed,
-    registry::{Arg, Command, Example, Opt},
     render::{Hex, Output},
     session::Session,
 };
+
+const TAINTED: Opt = Opt::flag("-t", "modules that taint the kernel, and how");
+const LOAD: Opt = Opt::value(
+    "-s",
+    "module",
+    "read the debug information of this module, from the given file or folder",
+);
+const LOAD_ALL: Opt = Opt::flag("-S", "as -s, of all modules");
+const FORGET: Opt = Opt::value("-d", "module", "forget the debug information of this module");
+const FORGET_ALL: Opt = Opt::flag("-D", "as -d, of all modules");
 
 pub(crate) static COMMAND: Command = Command {
     names: &["mod", "lsmod"],
     summary: "loaded modules",
     synopsis: "[-t]\n-s module [object]\n-S [directory]\n-d module\n-D",
-    options: &[
-        Opt { flag: "-t", value: None, help: "modules that taint the kernel, and how" },
-        Opt {
-            flag: "-s",
-            value: Some("module"),
-            help: "read the debug information of this module, from the given file or folder",
-        },
-        Opt { flag: "-S", value: None, help: "as -s, of all modules" },
-        Opt {
-            flag: "-d",
-            value: Some("module"),
-            help: "forget the debug information of this module",
-        },
-        Opt { flag: "-D", value: None, help: "as -d, of all modules" },
-    ],
+    options: &[TAINTED, LOAD, LOAD_ALL, FORGET, FORGET_ALL],
+    rows: &[ModuleRow::TYPE],
     args: &[Arg::File],
     description: "\
 Symbols, types (from 5.11 on) and unwind tables of modules are in the dump and need no file. Lines,
@@ -53,17 +51,6 @@ The column OBJECT FILE is crash's: the file with the module's debug information,
     ],
     run,
 };
-
-#[derive(Serialize)]
-struct Row<'a> {
-    name: &'a str,
-    module: Hex,
-    base: Hex,
-    size: u64,
-    taints: String,
-    build_id: Option<&'a str>,
-    debuginfo: Option<String>,
-}
 
 /// Columns as wide as their widest cell.
 struct Widths {
@@ -83,7 +70,11 @@ impl Widths {
 fn heading(kernel: &Kernel, widths: &Widths, out: &mut Output) -> Outcome {
     let (name, size) = (widths.name, widths.size);
     // Code and data have bases of their own since 6.4.
-    let base = if kernel.shapes().module.mem.exists() { "TEXT_BASE" } else { "BASE" };
+    let base = if kernel.shapes().module.ranges.form() == Some(Form::Array) {
+        "TEXT_BASE"
+    } else {
+        "BASE"
+    };
     out.title(&format!(
         "{:^16}  {:<name$}  {:^16}  {:>size$}  OBJECT FILE",
         "MODULE", "NAME", base, "SIZE"
@@ -92,18 +83,18 @@ fn heading(kernel: &Kernel, widths: &Widths, out: &mut Output) -> Outcome {
 
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let kernel = session.kernel()?;
-    let loads = parsed.one_of(&["-s", "-S", "-d", "-D", "-t"])?;
+    let loads = parsed.one_of(&[LOAD, LOAD_ALL, FORGET, FORGET_ALL, TAINTED])?;
     match loads {
-        Some("-s") => return load(session, &kernel, parsed, parsed.value("-s"), out),
-        Some("-S") => return load(session, &kernel, parsed, None, out),
-        Some("-d") => return forget(&kernel, parsed.value("-d")),
-        Some("-D") => return forget(&kernel, None),
+        Some(LOAD) => return load(session, &kernel, parsed, parsed.value(LOAD), out),
+        Some(LOAD_ALL) => return load(session, &kernel, parsed, None, out),
+        Some(FORGET) => return forget(&kernel, parsed.value(FORGET)),
+        Some(FORGET_ALL) => return forget(&kernel, None),
         _ => {}
     }
     let (modules, problem) = kernel.modules();
     let mut modules: Vec<&Module> = modules.iter().collect();
     modules.sort_by_key(|m| m.base);
-    let tainted = loads == Some("-t");
+    let tainted = loads == Some(TAINTED);
     if tainted {
         modules.retain(|m| m.taints != 0);
     }
@@ -159,7 +150,7 @@ fn load(
     let mut missing = Vec::new();
     for image in &images {
         out.check_interrupt()?;
-        match debug_info::load_module(kernel, &files, &image.name, place.as_deref()) {
+        match necropsy_loader::load_module(kernel, &files, &image.name, place.as_deref()) {
             Some(debug) => target.set_debug(image, Some(debug)),
             None if target.loaded_debug(image).is_none() => missing.push(image.name.as_str()),
             None => {}
@@ -220,7 +211,7 @@ fn show(
     widths: &Widths,
     out: &mut Output,
 ) -> Outcome {
-    let row = Row {
+    let row = ModuleRow {
         name: &module.name,
         module: Hex(module.address),
         base: Hex(module.base),

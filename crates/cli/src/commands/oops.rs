@@ -1,34 +1,29 @@
 //! What the log of the dump says went wrong.
 
+use necropsy_diagnose::log;
 use necropsy_oops::{Options, TitleStyle, reports_of_lines};
 
-use super::log::damage;
 use crate::{
     CommandError, Outcome,
+    command::{Command, Example, Opt},
     oops::Printer,
-    oops_lines,
     parsed::Parsed,
-    registry::{Command, Example, Opt},
+    problems::log_damage,
     render::Output,
+    rows::oops::ReportRow,
     session::Session,
 };
+
+const ALL: Opt = Opt::flag("--all", "every report in full, with every register and doubtful frame");
+const TITLE_STYLE: Opt =
+    Opt::value("--title-style", "style", "how reports are titled: plain, or as syzkaller does");
 
 pub(crate) static COMMAND: Command = Command {
     names: &["oops"],
     summary: "what the log says went wrong, decoded",
     synopsis: "[--all] [--title-style plain|syzkaller]",
-    options: &[
-        Opt {
-            flag: "--all",
-            value: None,
-            help: "every report in full, with every register and doubtful frame",
-        },
-        Opt {
-            flag: "--title-style",
-            value: Some("style"),
-            help: "how reports are titled: plain, or as syzkaller does",
-        },
-    ],
+    options: &[ALL, TITLE_STYLE],
+    rows: &[ReportRow::TYPE],
     args: &[],
     description: "\
 Finds the reports in the kernel's log (oopses, warnings, lockups, sanitisers' findings, panics)
@@ -46,7 +41,7 @@ types are needed, and what it says can be checked against the log.",
 };
 
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
-    let style = match parsed.value("--title-style") {
+    let style = match parsed.value(TITLE_STYLE) {
         None | Some("plain") => TitleStyle::Plain,
         Some("syzkaller") => TitleStyle::Syzkaller,
         Some(other) => {
@@ -55,8 +50,8 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     };
     let kernel = session.kernel()?;
     let log = kernel.log()?;
-    let reports = reports_of_lines(oops_lines::of(&log), &Options { style });
-    let mut printer = Printer::new(out, parsed.has("--all"));
+    let reports = reports_of_lines(log::lines(&log), &Options { style });
+    let mut printer = Printer::new(out, parsed.has(ALL));
     let found = reports.len();
     for report in reports {
         printer.report(report)?;
@@ -64,5 +59,5 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     if found == 0 {
         out.line("no kernel report found")?;
     }
-    damage(&log, out)
+    log_damage(&log, out)
 }

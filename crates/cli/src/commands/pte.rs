@@ -3,13 +3,13 @@
 use std::fmt;
 
 use necropsy_dump::Reason;
-use necropsy_target::paging::PagingFormat;
-use serde::Serialize;
+use necropsy_machine::arch;
 
+use crate::rows::memory::EntryRow;
 use crate::{
     Outcome,
+    command::{Arg, Command, Example},
     parsed::Parsed,
-    registry::{Arg, Command, Example},
     render::{Hex, Output},
     session::Session,
 };
@@ -19,6 +19,7 @@ pub(crate) static COMMAND: Command = Command {
     summary: "what a page-table entry says",
     synopsis: "value ...",
     options: &[],
+    rows: &[EntryRow::TYPE],
     args: &[Arg::Number],
     description: "\
 Shows the page that an entry of the last level maps and its flags; of one that maps nothing, the
@@ -33,20 +34,10 @@ d8e067   d8e000   (PRESENT|RW|USER|ACCESSED|DIRTY)",
     run,
 };
 
-#[derive(Serialize)]
-struct Row {
-    value: Hex,
-    physical: Option<Hex>,
-    flags: Vec<&'static str>,
-    swap_device: Option<u8>,
-    /// In pages.
-    swap_offset: Option<u64>,
-}
-
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     parsed.need(0, "a value")?;
-    let layout = session.kernel.as_ref().and_then(|kernel| kernel.target().layout());
-    let paging = layout.map_or(PagingFormat::X86_64 { levels: 4, mask: 0 }, |layout| layout.paging);
+    let kernel = session.kernel.as_ref();
+    let paging = kernel.map_or(arch::assumed().paging(), |kernel| kernel.target().paging());
     let values: Result<Vec<u64>, _> = parsed.args.iter().map(|w| session.address(w)).collect();
     for value in values? {
         let target = paging.entry_target(value);
@@ -54,10 +45,11 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
             Err(Reason::Swapped { device, offset }) => (Some(device), Some(offset)),
             _ => (None, None),
         };
-        let row = Row {
+        let row = EntryRow {
             value: Hex(value),
             physical: target.ok().map(Hex),
-            flags: target.map_or(Vec::new(), |_| paging.entry_flags(value, 4096)),
+            flags: target
+                .map_or(Vec::new(), |_| paging.entry_flags(value, 1 << paging.page_shift())),
             swap_device,
             swap_offset,
         };

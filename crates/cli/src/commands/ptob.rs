@@ -1,11 +1,10 @@
 //! Page frame numbers to addresses.
 
-use serde::Serialize;
-
+use crate::rows::memory::FrameNumberRow;
 use crate::{
     Outcome,
+    command::{Arg, Command, Example},
     parsed::Parsed,
-    registry::{Arg, Command, Example},
     render::{Hex, Output},
     session::Session,
 };
@@ -15,6 +14,7 @@ pub(crate) static COMMAND: Command = Command {
     summary: "page frame number to address",
     synopsis: "frame ...",
     options: &[],
+    rows: &[FrameNumberRow::TYPE],
     args: &[Arg::Number],
     description: "\
 Pages have 4096 bytes. As in crash, a frame number is decimal when all its digits are, unless it
@@ -27,13 +27,6 @@ begins with 0x; what is shown is hexadecimal.",
     run,
 };
 
-#[derive(Serialize)]
-struct Row {
-    address: Hex,
-    /// Page frame number.
-    pfn: Hex,
-}
-
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     parsed.need(0, "a frame number")?;
     let values: Result<Vec<u64>, _> = parsed.args.iter().map(|w| session.number(w)).collect();
@@ -41,7 +34,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         let address = value.checked_mul(4096).ok_or_else(|| {
             crate::CommandError::failed(format!("{value:x}: no address is so high"))
         })?;
-        let row = Row { address: Hex(address), pfn: Hex(value) };
+        let row = FrameNumberRow { address: Hex(address), pfn: Hex(value) };
         out.record(&row, |line| writeln!(line, "{}: {}", row.pfn, row.address))?;
     }
     Ok(())

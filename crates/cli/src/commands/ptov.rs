@@ -1,14 +1,14 @@
 //! Physical addresses, and offsets of per-CPU variables, to virtual addresses.
 
 use necropsy_linux::Kernel;
-use necropsy_target::scope::Scope;
-use serde::Serialize;
+use necropsy_machine::scope::Scope;
 
-use super::bt::cpu_list;
+use crate::rows::memory::{PerCpuRow, VirtualRow};
 use crate::{
     CommandError, Outcome,
+    command::{Arg, Command, Example},
+    cpus::cpu_list,
     parsed::Parsed,
-    registry::{Arg, Command, Example},
     render::{Hex, Output},
     session::Session,
 };
@@ -18,6 +18,7 @@ pub(crate) static COMMAND: Command = Command {
     summary: "physical address or per-CPU offset to virtual address",
     synopsis: "address | offset:cpus ...",
     options: &[],
+    rows: &[VirtualRow::TYPE, PerCpuRow::TYPE],
     args: &[Arg::Number],
     description: "\
 A physical address becomes one in the kernel's map of all memory. An offset (or the symbol of a
@@ -29,19 +30,6 @@ each of them.",
     ],
     run,
 };
-
-#[derive(Serialize)]
-struct Row {
-    physical: Hex,
-    virtual_address: Hex,
-}
-
-#[derive(Serialize)]
-struct CpuRow {
-    cpu: u32,
-    offset: Hex,
-    virtual_address: Hex,
-}
 
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let kernel = session.kernel()?;
@@ -63,7 +51,7 @@ fn physical(kernel: &Kernel, address: u64, out: &mut Output) -> Outcome {
     let found = layout.and_then(|layout| layout.to_virtual(address)).ok_or_else(|| {
         CommandError::failed(format!("{address:x}: the kernel maps no such physical address"))
     })?;
-    let row = Row { physical: Hex(address), virtual_address: Hex(found) };
+    let row = VirtualRow { physical: Hex(address), virtual_address: Hex(found) };
     out.record(&row, |line| {
         writeln!(line, "{:<16}  PHYSICAL", "VIRTUAL")?;
         writeln!(line, "{:016}  {}", row.virtual_address, row.physical)
@@ -92,7 +80,7 @@ fn per_cpu(
             .per_cpu_offset(cpu)
             .ok_or_else(|| CommandError::failed(format!("CPU {cpu} has no per-CPU memory")))?;
         let virtual_address = Hex(base.wrapping_add(offset));
-        let row = CpuRow { cpu, offset: Hex(offset), virtual_address };
+        let row = PerCpuRow { cpu, offset: Hex(offset), virtual_address };
         out.record(&row, |line| writeln!(line, "  [{cpu}]  {virtual_address:016}"))?;
     }
     Ok(())

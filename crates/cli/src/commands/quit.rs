@@ -1,10 +1,11 @@
-use crate::{Outcome, parsed::Parsed, registry::Command, render::Output, session::Session};
+use crate::{Outcome, command::Command, parsed::Parsed, render::Output, session::Session};
 
 pub(crate) static COMMAND: Command = Command {
     names: &["q", "quit", "exit"],
     summary: "end the session",
     synopsis: "",
     options: &[],
+    rows: &[],
     args: &[],
     description: "\
 Ends the session. The exit status is 0 if all commands succeeded; otherwise the first failure

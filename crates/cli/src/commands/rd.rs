@@ -1,20 +1,38 @@
 //! Memory as numbers and characters.
 
-use std::{fmt, io::Write as _};
+use std::io::Write as _;
 
 use necropsy_dump::{Fault, Space};
-use necropsy_linux::Kernel;
-use necropsy_target::scope::Scope;
-use serde::Serialize;
 
+use crate::rows::memory::{CopiedRow, MemoryRow};
 use crate::{
-    CommandError, Outcome,
-    memory::Memory,
+    CommandError, Outcome, addresses,
+    command::{Arg, Command, Example, Opt},
+    memory::{self, Memory},
     parsed::Parsed,
-    registry::{Arg, Command, Example, Opt},
     render::{Hex, Output},
     session::Session,
+    words::{Format, Show, words},
 };
+
+const BYTES: Opt = Opt::flag("-8", "bytes");
+const WORDS_16: Opt = Opt::flag("-16", "16-bit words");
+const WORDS_32: Opt = Opt::flag("-32", "32-bit words");
+const WORDS_64: Opt = Opt::flag("-64", "64-bit words (the default)");
+const SIGNED: Opt = Opt::flag("-d", "signed decimal");
+const UNSIGNED: Opt = Opt::flag("-D", "unsigned decimal");
+const NO_TEXT: Opt = Opt::flag("-x", "no characters at the end of the line");
+const SYMBOLS: Opt = Opt::flag("-s", "words that lead to symbols as symbols");
+const CACHES: Opt = Opt::flag("-S", "as -s, and [cache] for addresses of slab objects");
+const CACHE_ADDRESSES: Opt = Opt::flag("-SS", "as -S, with the address: [address:cache]");
+const STRING: Opt = Opt::flag("-a", "characters, up to the first that is none");
+const BIG_ENDIAN: Opt = Opt::flag("-N", "words of 16 or 32 bits in network byte order");
+const BACKWARDS: Opt = Opt::flag("-R", "count words that end with the one at the address");
+const OFFSET: Opt = Opt::value("-o", "offset", "add this to the address");
+const END: Opt = Opt::value("-e", "end", "read up to this address");
+const RAW_FILE: Opt = Opt::value("-r", "file", "write the bytes to a file, raw");
+const FILE_OFFSET: Opt = Opt::flag("-f", "not offered: offsets of the dump file");
+const XEN: Opt = Opt::flag("-m", "not offered: Xen machine addresses");
 
 pub(crate) static COMMAND: Command = Command {
     names: &["rd"],
@@ -23,28 +41,29 @@ pub(crate) static COMMAND: Command = Command {
                [-s | -S | -SS | -a] [-k | -u | -p] [-o offset] address | symbol | (expression) [count]\n\
                [-k | -u | -p] -e end address\n-r file [-k | -u | -p] address [bytes]",
     options: &[
-        Opt { flag: "-8", value: None, help: "bytes" },
-        Opt { flag: "-16", value: None, help: "16-bit words" },
-        Opt { flag: "-32", value: None, help: "32-bit words" },
-        Opt { flag: "-64", value: None, help: "64-bit words (the default)" },
-        Opt { flag: "-d", value: None, help: "signed decimal" },
-        Opt { flag: "-D", value: None, help: "unsigned decimal" },
-        Opt { flag: "-x", value: None, help: "no characters at the end of the line" },
-        Opt { flag: "-s", value: None, help: "words that lead to symbols as symbols" },
-        Opt { flag: "-S", value: None, help: "as -s, and [cache] for addresses of slab objects" },
-        Opt { flag: "-SS", value: None, help: "as -S, with the address: [address:cache]" },
-        Opt { flag: "-a", value: None, help: "characters, up to the first that is none" },
-        Opt { flag: "-N", value: None, help: "words of 16 or 32 bits in network byte order" },
-        Opt { flag: "-R", value: None, help: "count words that end with the one at the address" },
-        Opt { flag: "-k", value: None, help: "a kernel virtual address" },
-        Opt { flag: "-u", value: None, help: "a user virtual address of the current task" },
-        Opt { flag: "-p", value: None, help: "a physical address" },
-        Opt { flag: "-o", value: Some("offset"), help: "add this to the address" },
-        Opt { flag: "-e", value: Some("end"), help: "read up to this address" },
-        Opt { flag: "-r", value: Some("file"), help: "write the bytes to a file, raw" },
-        Opt { flag: "-f", value: None, help: "not offered: offsets of the dump file" },
-        Opt { flag: "-m", value: None, help: "not offered: Xen machine addresses" },
+        BYTES,
+        WORDS_16,
+        WORDS_32,
+        WORDS_64,
+        SIGNED,
+        UNSIGNED,
+        NO_TEXT,
+        SYMBOLS,
+        CACHES,
+        CACHE_ADDRESSES,
+        STRING,
+        BIG_ENDIAN,
+        BACKWARDS,
+        memory::KERNEL,
+        memory::USER,
+        memory::PHYSICAL,
+        OFFSET,
+        END,
+        RAW_FILE,
+        FILE_OFFSET,
+        XEN,
     ],
+    rows: &[MemoryRow::TYPE, CopiedRow::TYPE],
     args: &[Arg::Symbol, Arg::Number],
     description: "\
 The address is hexadecimal, a symbol, or an (expression), which may be C with the kernel's types:
@@ -66,64 +85,36 @@ const MAX_BYTES: u64 = 1 << 32;
 /// Characters of one line of `-a`.
 const STRING_LINE: usize = 60;
 
-#[derive(Serialize)]
-struct Row {
-    address: Hex,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    values: Vec<Hex>,
-    /// The symbol or slab cache that each value leads to, with `-s` and `-S`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    symbols: Vec<Option<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<String>,
-}
-
-/// How words are shown.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Show {
-    Hex { text: bool },
-    Signed,
-    Unsigned,
-    Symbols { caches: bool, addresses: bool },
-}
-
-struct Format {
-    /// Bytes of a word.
-    size: usize,
-    show: Show,
-    big_endian: bool,
-}
-
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
-    if parsed.has("-f") {
+    if parsed.has(FILE_OFFSET) {
         return Err(CommandError::missing(
             "offsets of the dump file are not memory: use -p with a physical address",
         ));
     }
-    if parsed.has("-m") {
+    if parsed.has(XEN) {
         return Err(CommandError::missing("this is no Xen hypervisor's dump"));
     }
     let kernel = session
         .kernel
         .clone()
         .ok_or_else(|| CommandError::missing("no dump is open: start with `necropsy DUMP`"))?;
-    let format = format(parsed)?;
+    let format = format(parsed, kernel.target().dump().big_endian())?;
     let mut address = session.address(parsed.need(0, "an address")?)?;
-    if let Some(offset) = parsed.value("-o") {
+    if let Some(offset) = parsed.value(OFFSET) {
         address = address.wrapping_add(session.number(offset)?);
     }
     let memory = Memory::choose(session, &kernel, parsed, address)?;
     let mut count = match parsed.arg(1) {
-        Some(text) => session.number(text)?,
+        Some(text) => addresses::count(text)?,
         None => 1,
     };
-    if parsed.has("-a") {
+    if parsed.has(STRING) {
         let limit = parsed.arg(1).map(|_| count);
         return string(&memory, address, limit, out);
     }
     // Raw copies are counted in bytes, as in crash.
-    let size = if parsed.has("-r") { 1 } else { format.size as u64 };
-    if let Some(end) = parsed.value("-e") {
+    let size = if parsed.has(RAW_FILE) { 1 } else { format.size as u64 };
+    if let Some(end) = parsed.value(END) {
         if parsed.arg(1).is_some() {
             return Err(parsed.wrong("a count and an end exclude each other"));
         }
@@ -137,142 +128,37 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let bytes = count.checked_mul(size).filter(|&bytes| bytes <= MAX_BYTES).ok_or_else(|| {
         CommandError::usage(format!("{count} words are more than a command can show"))
     })?;
-    if parsed.has("-R") {
+    if parsed.has(BACKWARDS) {
         address = address.wrapping_sub(bytes.saturating_sub(size));
     }
-    match parsed.value("-r") {
+    match parsed.value(RAW_FILE) {
         Some(file) => copy(&memory, address, bytes, file, out),
         None => words(&kernel, &memory, address, count, &format, out),
     }
 }
 
-fn format(parsed: &Parsed) -> Result<Format, CommandError> {
-    let size = match parsed.one_of(&["-8", "-16", "-32", "-64"])? {
-        Some("-8") => 1,
-        Some("-16") => 2,
-        Some("-32") => 4,
+fn format(parsed: &Parsed, is_big: bool) -> Result<Format, CommandError> {
+    let size = match parsed.one_of(&[BYTES, WORDS_16, WORDS_32, WORDS_64])? {
+        Some(BYTES) => 1,
+        Some(WORDS_16) => 2,
+        Some(WORDS_32) => 4,
         Some(_) => 8,
         None => 8,
     };
-    let show = match parsed.one_of(&["-d", "-D", "-s", "-S", "-SS", "-a"])? {
-        Some("-d") => Show::Signed,
-        Some("-D") => Show::Unsigned,
-        Some(flag @ ("-s" | "-S" | "-SS")) => {
+    let show = match parsed.one_of(&[SIGNED, UNSIGNED, SYMBOLS, CACHES, CACHE_ADDRESSES, STRING])? {
+        Some(SIGNED) => Show::Signed,
+        Some(UNSIGNED) => Show::Unsigned,
+        Some(flag @ (SYMBOLS | CACHES | CACHE_ADDRESSES)) => {
             if size != 8 {
-                return Err(parsed.wrong(format_args!("{flag} is for 64-bit words")));
+                return Err(parsed.wrong(format_args!("{} is for 64-bit words", flag.flag)));
             }
-            Show::Symbols { caches: flag != "-s", addresses: flag == "-SS" }
+            Show::Symbols { caches: flag != SYMBOLS, addresses: flag == CACHE_ADDRESSES }
         }
-        _ => Show::Hex { text: !parsed.has("-x") },
+        _ => Show::Hex { text: !parsed.has(NO_TEXT) },
     };
     // The network has words of 16 and 32 bits; others stay as they are, as in crash.
-    let big_endian = parsed.has("-N") && matches!(size, 2 | 4);
+    let big_endian = is_big || parsed.has(BIG_ENDIAN) && matches!(size, 2 | 4);
     Ok(Format { size, show, big_endian })
-}
-
-/// `bytes` of memory as hexadecimal words, with characters.
-pub(super) fn dump(
-    kernel: &Kernel,
-    memory: &Memory<'_>,
-    start: u64,
-    bytes: u64,
-    out: &mut Output,
-) -> Outcome {
-    // A structure whose size is no multiple of eight ends in smaller words.
-    let size = [8, 4, 2].into_iter().find(|size| bytes.is_multiple_of(*size)).unwrap_or(1);
-    let show = Show::Hex { text: true };
-    let format = Format { size: size as usize, show, big_endian: false };
-    words(kernel, memory, start, bytes / size, &format, out)
-}
-
-fn words(
-    kernel: &Kernel,
-    memory: &Memory<'_>,
-    start: u64,
-    count: u64,
-    format: &Format,
-    out: &mut Output,
-) -> Outcome {
-    let mut left = count.saturating_mul(format.size as u64);
-    let mut address = start;
-    while left > 0 {
-        let len = left.min(16) as usize;
-        let (mut bytes, fault) = memory.read_most(address, len);
-        bytes.truncate(bytes.len() - bytes.len() % format.size);
-        if !bytes.is_empty() {
-            line(kernel, address, &bytes, format, out)?;
-        }
-        if let Some(fault) = fault {
-            return Err(fault.into());
-        }
-        left -= len as u64;
-        address = address.wrapping_add(len as u64);
-    }
-    Ok(())
-}
-
-fn line(kernel: &Kernel, address: u64, bytes: &[u8], format: &Format, out: &mut Output) -> Outcome {
-    let word = |chunk: &[u8]| {
-        let fold = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
-        if format.big_endian {
-            chunk.iter().fold(0, fold)
-        } else {
-            chunk.iter().rev().fold(0, fold)
-        }
-    };
-    let values: Vec<Hex> = bytes.chunks_exact(format.size).map(|c| Hex(word(c))).collect();
-    let symbols = match format.show {
-        Show::Symbols { caches, addresses } => {
-            values.iter().map(|v| name_of(kernel, v.0, caches, addresses)).collect()
-        }
-        _ => Vec::new(),
-    };
-    let text = matches!(format.show, Show::Hex { text: true }).then(|| printable(bytes));
-    let row = Row { address: Hex(address), values, symbols, text };
-    out.record(&row, |line| write_line(line, &row, format))
-}
-
-fn write_line(line: &mut dyn fmt::Write, row: &Row, format: &Format) -> fmt::Result {
-    write!(line, "{:>16x}:  ", row.address.0)?;
-    let bits = format.size * 8;
-    for (index, value) in row.values.iter().enumerate() {
-        let value = value.0;
-        let signed = (value << (64 - bits)).cast_signed() >> (64 - bits);
-        match (format.show, format.size) {
-            (Show::Signed, 8) => write!(line, "{signed:>19} ")?,
-            (Show::Unsigned, 8) => write!(line, "{value:>20} ")?,
-            (Show::Signed, size) => write!(line, "{signed:>width$} ", width = DECIMAL[size])?,
-            (Show::Unsigned, size) => write!(line, "{value:>width$} ", width = DECIMAL[size])?,
-            (_, size) => match row.symbols.get(index).and_then(Option::as_ref) {
-                Some(name) => write!(line, "{name:<16} ")?,
-                None => write!(line, "{value:0width$x} ", width = size * 2)?,
-            },
-        }
-    }
-    if let Some(text) = &row.text {
-        let missing = 16 / format.size - row.values.len().min(16 / format.size);
-        write!(line, "{:pad$}  {text}", "", pad = missing * (format.size * 2 + 1))?;
-    }
-    line.write_char('\n')
-}
-
-/// Widths of decimal words, by their size in bytes; those of eight depend on the sign.
-const DECIMAL: [usize; 5] = [0, 3, 5, 0, 12];
-
-fn printable(bytes: &[u8]) -> String {
-    bytes.iter().map(|&b| if (0x20..0x7f).contains(&b) { char::from(b) } else { '.' }).collect()
-}
-
-/// `symbol+offset`, or `[cache]` for an address within a slab object.
-fn name_of(kernel: &Kernel, value: u64, caches: bool, addresses: bool) -> Option<String> {
-    if let Some((name, offset)) = kernel.symbolize(value) {
-        return Some(if offset == 0 { name } else { format!("{name}+{offset}") });
-    }
-    if !caches {
-        return None;
-    }
-    let cache = kernel.slab_cache_of(value).ok().flatten()?;
-    Some(if addresses { format!("[{value:x}:{cache}]") } else { format!("[{cache}]") })
 }
 
 fn string(memory: &Memory<'_>, start: u64, limit: Option<u64>, out: &mut Output) -> Outcome {
@@ -286,7 +172,7 @@ fn string(memory: &Memory<'_>, start: u64, limit: Option<u64>, out: &mut Output)
         let text: String =
             bytes[..end.unwrap_or(bytes.len())].iter().map(|&b| char::from(b)).collect();
         if !text.is_empty() || address == start && fault.is_none() {
-            let row = Row {
+            let row = MemoryRow {
                 address: Hex(address),
                 values: Vec::new(),
                 symbols: Vec::new(),
@@ -307,13 +193,6 @@ fn string(memory: &Memory<'_>, start: u64, limit: Option<u64>, out: &mut Output)
     Ok(())
 }
 
-#[derive(Serialize)]
-struct Copied {
-    address: Hex,
-    bytes: u64,
-    file: String,
-}
-
 fn copy(memory: &Memory<'_>, start: u64, bytes: u64, path: &str, out: &mut Output) -> Outcome {
     let file = std::fs::File::create(path)
         .map_err(|error| CommandError::failed(format!("{path}: {error}")))?;
@@ -329,49 +208,10 @@ fn copy(memory: &Memory<'_>, start: u64, bytes: u64, path: &str, out: &mut Outpu
         stopped = fault;
     }
     file.flush()?;
-    let row = Copied { address: Hex(start), bytes: done, file: path.to_owned() };
+    let row = CopiedRow { address: Hex(start), bytes: done, file: path.to_owned() };
     let space = if memory.space == Space::Physical { "physical " } else { "" };
     out.record(&row, |line| {
         writeln!(line, "{done} bytes copied from {space}{start:#x} to {path}")
     })?;
     stopped.map_or(Ok(()), |fault| Err(fault.into()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shown(values: &[u64], format: &Format, text: Option<&str>) -> String {
-        let row = Row {
-            address: Hex(0xffff_ffff_83b5_29e0),
-            values: values.iter().map(|v| Hex(*v)).collect(),
-            symbols: Vec::new(),
-            text: text.map(str::to_owned),
-        };
-        let mut line = String::new();
-        write_line(&mut line, &row, format).unwrap();
-        line
-    }
-
-    #[test]
-    fn columns_are_as_wide_as_in_crash() {
-        let format = |size, show| Format { size, show, big_endian: false };
-        let hex = Show::Hex { text: true };
-        assert_eq!(
-            shown(&[0x6576_2078_756e_694c], &format(8, hex), Some("Linux ve")),
-            "ffffffff83b529e0:  65762078756e694c                    Linux ve\n"
-        );
-        assert_eq!(
-            shown(&[0x694c, 0x756e], &format(2, hex), Some("Linu")),
-            "ffffffff83b529e0:  694c 756e                                 Linu\n"
-        );
-        assert_eq!(
-            shown(&[u64::from(u32::MAX), 5], &format(4, Show::Signed), None),
-            "ffffffff83b529e0:            -1            5 \n"
-        );
-        assert_eq!(
-            shown(&[7_311_066_746_820_913_484], &format(8, Show::Unsigned), None),
-            "ffffffff83b529e0:   7311066746820913484 \n"
-        );
-    }
 }

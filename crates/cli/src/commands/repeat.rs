@@ -1,7 +1,7 @@
 use crate::{
     CommandError, Outcome,
+    command::{Arg, Command},
     parsed::Parsed,
-    registry::{Arg, Command},
     render::Output,
     session::Session,
 };
@@ -11,6 +11,7 @@ pub(crate) static COMMAND: Command = Command {
     summary: "repeat a command (live systems only)",
     synopsis: "[-seconds] command",
     options: &[],
+    rows: &[],
     args: &[Arg::CommandLine],
     description: "\
 Repeats a command on a live system. A dump does not change, so on a dump this is an error.",

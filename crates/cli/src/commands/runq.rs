@@ -6,33 +6,30 @@ use necropsy_linux::{
     runq::{Item, Queue, Queued, RunQueue},
     task::Task,
 };
-use serde::Serialize;
 
+use crate::rows::runq::{ClockRow, GroupRow, LagRow, MemberRow, QueueRow, QueuedTask, WaitingRow};
 use crate::{
     CommandError, Outcome,
-    commands::bt::cpu_list,
+    command::{Command, Example, Opt},
+    cpus::cpu_list,
     parsed::Parsed,
     problems::Problems,
-    registry::{Command, Example, Opt},
     render::{Hex, Output},
     session::Session,
 };
+
+const CLOCKS: Opt = Opt::flag("-t", "the clock of each queue, and when its task got the CPU (ns)");
+const LAG: Opt = Opt::flag("-T", "how far each queue's clock lags behind the latest");
+const RAN: Opt = Opt::flag("-m", "for how long each running task has had its CPU");
+const GROUPS: Opt = Opt::flag("-g", "by task group, running tasks included");
+const CPUS: Opt = Opt::value("-c", "cpus", "only these CPUs: 1,3-5");
 
 pub(crate) static COMMAND: Command = Command {
     names: &["runq"],
     summary: "run queues",
     synopsis: "[-t | -T | -m | -g] [-c cpus]",
-    options: &[
-        Opt {
-            flag: "-t",
-            value: None,
-            help: "the clock of each queue, and when its task got the CPU (ns)",
-        },
-        Opt { flag: "-T", value: None, help: "how far each queue's clock lags behind the latest" },
-        Opt { flag: "-m", value: None, help: "for how long each running task has had its CPU" },
-        Opt { flag: "-g", value: None, help: "by task group, running tasks included" },
-        Opt { flag: "-c", value: Some("cpus"), help: "only these CPUs: 1,3-5" },
-    ],
+    options: &[CLOCKS, LAG, RAN, GROUPS, CPUS],
+    rows: &[QueueRow::TYPE, ClockRow::TYPE, LagRow::TYPE, GroupRow::TYPE, MemberRow::TYPE],
     args: &[],
     description: "\
 Shows the run queue of each CPU: the running task, the tasks that wait in the real-time class by
@@ -56,7 +53,7 @@ A queue's clock is set as its CPU schedules: one that lags belongs to a CPU that
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let kernel = session.kernel()?;
     let kernel = &*kernel;
-    let cpus = match parsed.value("-c") {
+    let cpus = match parsed.value(CPUS) {
         Some(cpus) => cpu_list(kernel, cpus)?,
         None => kernel.online_cpus(),
     };
@@ -65,9 +62,9 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         .map(|cpu| Ok(RunQueue::of(kernel, *cpu)?))
         .collect::<Result<Vec<_>, CommandError>>()?;
     let mut problems = Problems::default();
-    match parsed.one_of(&["-t", "-T", "-m", "-g"])? {
-        Some("-T") => lag(&queues, &mut problems, out)?,
-        Some("-g") => {
+    match parsed.one_of(&[CLOCKS, LAG, RAN, GROUPS])? {
+        Some(LAG) => lag(&queues, &mut problems, out)?,
+        Some(GROUPS) => {
             for (index, queue) in queues.iter().enumerate() {
                 if index > 0 {
                     out.line("")?;
@@ -77,7 +74,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         }
         Some(flag) => {
             for queue in &queues {
-                clocks(queue, flag == "-m", &mut problems, out)?;
+                clocks(queue, flag == RAN, &mut problems, out)?;
             }
         }
         None => {
@@ -92,16 +89,9 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     problems.report("run queue", out)
 }
 
-#[derive(Serialize)]
-struct TaskRow {
-    pid: Option<u64>,
-    task: Hex,
-    comm: Option<String>,
-}
-
-impl TaskRow {
+impl QueuedTask {
     fn new(task: Task<'_>, problems: &mut Problems) -> Self {
-        TaskRow {
+        QueuedTask {
             pid: problems.keep(task.pid()),
             task: Hex(task.address),
             comm: problems.keep(task.comm()),
@@ -109,29 +99,12 @@ impl TaskRow {
     }
 }
 
-impl fmt::Display for TaskRow {
+impl fmt::Display for QueuedTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pid = self.pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
         let comm = self.comm.as_deref().unwrap_or("?");
         write!(f, "PID: {pid:<6} TASK: {:016x}  COMMAND: \"{comm}\"", self.task.0)
     }
-}
-
-#[derive(Serialize)]
-struct WaitingRow {
-    class: &'static str,
-    prio: Option<u64>,
-    delayed: bool,
-    #[serde(flatten)]
-    task: TaskRow,
-}
-
-#[derive(Serialize)]
-struct QueueRow {
-    cpu: u32,
-    runqueue: Hex,
-    current: Option<TaskRow>,
-    waiting: Vec<WaitingRow>,
 }
 
 /// A class's queue on a CPU, as the plain form shows it.
@@ -142,7 +115,7 @@ struct Section<'a, 'k> {
 }
 
 fn plain(rq: &RunQueue<'_>, problems: &mut Problems, out: &mut Output) -> Outcome {
-    let current = problems.keep(rq.current()).map(|task| TaskRow::new(task, problems));
+    let current = problems.keep(rq.current()).map(|task| QueuedTask::new(task, problems));
     let realtime = problems.keep(rq.realtime());
     let fair = problems.keep(rq.fair());
     let deadline = rq.deadline().ok().filter(|queue| !queue.items.is_empty());
@@ -161,7 +134,7 @@ fn plain(rq: &RunQueue<'_>, problems: &mut Problems, out: &mut Output) -> Outcom
     let mut row = QueueRow { cpu: rq.cpu, runqueue: Hex(rq.address), current, waiting: Vec::new() };
     let mut text = String::new();
     if let Some(stopper) = problems.keep(rq.waiting_stopper()).flatten() {
-        let task = TaskRow::new(stopper, problems);
+        let task = QueuedTask::new(stopper, problems);
         let _ = writeln!(text, "  STOPPER WAITS: {task}");
         row.waiting.push(WaitingRow { class: "stop", prio: None, delayed: false, task });
     }
@@ -178,7 +151,7 @@ fn plain(rq: &RunQueue<'_>, problems: &mut Problems, out: &mut Output) -> Outcom
                 class: section.class,
                 prio: problems.keep(queued.prio.clone()),
                 delayed: queued.delayed,
-                task: TaskRow::new(queued.task, problems),
+                task: QueuedTask::new(queued.task, problems),
             };
             let _ = writeln!(text, "     {} {}{}", prio(waiting.prio), waiting.task, mark(queued));
             row.waiting.push(waiting);
@@ -206,16 +179,6 @@ fn mark(queued: &Queued<'_>) -> &'static str {
     }
 }
 
-#[derive(Serialize)]
-struct ClockRow {
-    cpu: u32,
-    clock_ns: Option<u64>,
-    last_run_ns: Option<u64>,
-    ran_ns: Option<u64>,
-    #[serde(flatten)]
-    task: Option<TaskRow>,
-}
-
 fn clocks(rq: &RunQueue<'_>, elapsed: bool, problems: &mut Problems, out: &mut Output) -> Outcome {
     let task = problems.keep(rq.current());
     let row = ClockRow {
@@ -223,10 +186,10 @@ fn clocks(rq: &RunQueue<'_>, elapsed: bool, problems: &mut Problems, out: &mut O
         clock_ns: problems.keep(rq.clock_ns()),
         last_run_ns: task.and_then(|task| problems.keep(task.last_run_ns())),
         ran_ns: problems.keep(rq.current_ran_ns()),
-        task: task.map(|task| TaskRow::new(task, problems)),
+        task: task.map(|task| QueuedTask::new(task, problems)),
     };
     let number = |ns: Option<u64>| ns.map_or_else(|| "?".to_owned(), |ns| ns.to_string());
-    let task = row.task.as_ref().map_or_else(|| "?".to_owned(), TaskRow::to_string);
+    let task = row.task.as_ref().map_or_else(|| "?".to_owned(), QueuedTask::to_string);
     out.record(&row, |line| {
         let head = format!(" CPU {}: ", row.cpu);
         if elapsed {
@@ -254,50 +217,23 @@ fn days(ns: u64) -> String {
 }
 
 fn lag(queues: &[RunQueue<'_>], problems: &mut Problems, out: &mut Output) -> Outcome {
-    #[derive(Serialize)]
-    struct Row {
-        cpu: u32,
-        lag_ns: u64,
-    }
     let mut clocks: Vec<(u64, u32)> =
         queues.iter().filter_map(|rq| Some((problems.keep(rq.clock_ns())?, rq.cpu))).collect();
     clocks.sort_by_key(|(clock, _)| std::cmp::Reverse(*clock));
     let latest = clocks.first().map_or(0, |first| first.0);
     for (clock, cpu) in clocks {
-        let row = Row { cpu, lag_ns: latest - clock };
+        let row = LagRow { cpu, lag_ns: latest - clock };
         out.record(&row, |line| {
-            let hundredths = row.lag_ns / 10_000_000;
+            let hundredths = row.lag_ns.saturating_add(5_000_000) / 10_000_000;
             writeln!(line, "  CPU {cpu}: {}.{:02} secs", hundredths / 100, hundredths % 100)
         })?;
     }
     Ok(())
 }
 
-#[derive(Serialize)]
-struct GroupRow {
-    cpu: u32,
-    depth: usize,
-    task_group: Option<Hex>,
-    name: Option<String>,
-    queue: Hex,
-    class: &'static str,
-    throttled: bool,
-}
-
-#[derive(Serialize)]
-struct MemberRow {
-    cpu: u32,
-    depth: usize,
-    prio: Option<u64>,
-    current: bool,
-    delayed: bool,
-    #[serde(flatten)]
-    task: TaskRow,
-}
-
 fn groups(rq: &RunQueue<'_>, problems: &mut Problems, out: &mut Output) -> Outcome {
     out.line(format_args!("CPU {}", rq.cpu))?;
-    match problems.keep(rq.current()).map(|task| TaskRow::new(task, problems)) {
+    match problems.keep(rq.current()).map(|task| QueuedTask::new(task, problems)) {
         Some(current) => out.line(format_args!("  CURRENT: {current}"))?,
         None => out.line("  CURRENT: ?")?,
     }
@@ -363,7 +299,7 @@ fn group(
                     prio: problems.keep(queued.prio.clone()),
                     current: queued.current,
                     delayed: queued.delayed,
-                    task: TaskRow::new(queued.task, problems),
+                    task: QueuedTask::new(queued.task, problems),
                 };
                 out.record(&row, |line| {
                     let prio = prio(row.prio);

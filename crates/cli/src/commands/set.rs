@@ -1,26 +1,29 @@
-use serde::Serialize;
-
+use crate::rows::{session::SettingRow, tasks::Context};
 use crate::{
     CommandError, Outcome,
     aliases::Origin,
-    context::Context,
+    command::{Arg, Command, Example, Opt},
     parsed::Parsed,
-    registry::{Arg, Command, Example, Opt},
     render::Output,
     session::Session,
     tasks,
     variables::{self, Variable},
 };
 
+const PANIC_TASK: Opt = Opt::flag("-p", "the task that panicked");
+const ON_CPU: Opt = Opt::value("-c", "cpu", "the task that runs on this CPU");
+const LIST: Opt = Opt::flag("-v", "list all variables");
+
 pub(crate) static COMMAND: Command = Command {
     names: &["set"],
     summary: "the task that commands look at, and session variables",
     synopsis: "[pid | task | -p | -c cpu]\n-v\n[variable [value]]",
     options: &[
-        Opt { flag: "-p", value: None, help: "the task that panicked" },
-        Opt { flag: "-c", value: Some("cpu"), help: "the task that runs on this CPU" },
-        Opt { flag: "-v", value: None, help: "list all variables" },
+        PANIC_TASK,
+        ON_CPU,
+        LIST,
     ],
+    rows: &[SettingRow::TYPE, Context::TYPE],
     args: &[Arg::Task],
     description: "\
 Without arguments shows the task that commands look at (bt, task, vtop and others take it when they
@@ -37,19 +40,14 @@ Variables for every session go into ~/.config/necropsy/rc or ~/.crashrc.",
     run,
 };
 
-#[derive(Serialize)]
-struct Row {
-    variable: &'static str,
-    value: String,
-}
-
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     if let Some(outcome) = context(session, parsed, out) {
         return outcome;
     }
-    if parsed.has("-v") || parsed.args.is_empty() {
+    if parsed.has(LIST) || parsed.args.is_empty() {
         for variable in variables::VARIABLES {
-            let row = Row { variable: variable.name, value: (variable.show)(&session.settings) };
+            let row =
+                SettingRow { variable: variable.name, value: (variable.show)(&session.settings) };
             out.record(&row, |line| writeln!(line, "{:>14}: {}", row.variable, row.value))?;
         }
         return Ok(());
@@ -85,7 +83,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
 
 /// The forms that are about a task; `None` for those about variables.
 fn context(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Option<Outcome> {
-    if parsed.has("-v") || session.kernel.is_none() {
+    if parsed.has(LIST) || session.kernel.is_none() {
         return None;
     }
     let word = parsed.arg(0);
@@ -98,11 +96,11 @@ fn context(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Option<O
     }
     Some((|| {
         let kernel = session.kernel()?;
-        let task = if parsed.has("-p") {
+        let task = if parsed.has(PANIC_TASK) {
             kernel
-                .panic_task()
-                .ok_or_else(|| CommandError::missing("no CPU of this dump called panic"))?
-        } else if let Some(cpu) = parsed.value("-c") {
+                .find_panic_task()
+                .map_err(|error| CommandError::missing(format!("panicked task: {error}")))?
+        } else if let Some(cpu) = parsed.value(ON_CPU) {
             let cpu = cpu.parse().map_err(|_| parsed.wrong(format_args!("{cpu:?}: not a CPU")))?;
             kernel.current_task(cpu)?
         } else {
@@ -124,7 +122,7 @@ fn announce(session: &Session, out: &mut Output, text: std::fmt::Arguments<'_>) 
 }
 
 fn show(session: &Session, variable: &Variable, out: &mut Output) -> Outcome {
-    let row = Row { variable: variable.name, value: (variable.show)(&session.settings) };
+    let row = SettingRow { variable: variable.name, value: (variable.show)(&session.settings) };
     out.record(&row, |line| match (row.variable, row.value.as_str()) {
         // crash's own words for this one.
         ("radix", value) => writeln!(line, "output radix: {}", value.replace("hexadecimal", "hex")),

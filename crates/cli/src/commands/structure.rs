@@ -4,24 +4,38 @@ use std::fmt;
 
 use necropsy_debuginfo::{Kind, Type, TypeId, Types};
 use necropsy_linux::Kernel;
-use necropsy_target::{
+use necropsy_machine::{
     format::{self, Offsets, Radix, Style},
     scope::Scope,
     value::Value,
 };
-use serde::Serialize;
 
-use super::{bt::cpu_list, rd};
+use crate::rows::{
+    memory::MemoryRow,
+    types::{DefinitionRow, StructRow},
+};
 use crate::{
     CommandError, Outcome,
+    command::{Arg, Command, Example, Opt},
+    cpus::cpu_list,
+    fields,
     memory::Memory,
     numbers,
     parsed::Parsed,
-    registry::{Arg, Command, Example, Opt},
     render::{Hex, Output},
     session::Session,
     values::{self, Json, View},
+    words,
 };
+
+const OFFSETS: Opt = Opt::flag("-o", "offsets of members; with an address, their addresses");
+const EMBEDDED: Opt =
+    Opt::value("-l", "offset", "the address is that of a member: at this offset, or struct.member");
+const RAW: Opt = Opt::flag("-r", "the bytes, as rd shows them");
+const USER: Opt = Opt::flag("-u", "a user address of the current task");
+const POINTERS: Opt = Opt::flag("-p", "with members: also what pointers lead to");
+const COUNT: Opt = Opt::value("-c", "count", "so many in a row; negative: that end here");
+const FILE_OFFSET: Opt = Opt::flag("-f", "not offered: offsets of the dump file");
 
 pub(crate) static COMMAND: Command = Command {
     names: &["struct", "union", "*"],
@@ -30,24 +44,17 @@ pub(crate) static COMMAND: Command = Command {
                [-o | -r | -p] [-l offset] [-u] [-x | -d] [-c count] type[.member,...] address [count]\n\
                type[.member,...] symbol:cpus",
     options: &[
-        Opt {
-            flag: "-o",
-            value: None,
-            help: "offsets of members; with an address, their addresses",
-        },
-        Opt {
-            flag: "-l",
-            value: Some("offset"),
-            help: "the address is that of a member: at this offset, or struct.member",
-        },
-        Opt { flag: "-r", value: None, help: "the bytes, as rd shows them" },
-        Opt { flag: "-u", value: None, help: "a user address of the current task" },
-        Opt { flag: "-p", value: None, help: "with members: also what pointers lead to" },
-        Opt { flag: "-x", value: None, help: "numbers in hexadecimal" },
-        Opt { flag: "-d", value: None, help: "numbers in decimal" },
-        Opt { flag: "-c", value: Some("count"), help: "so many in a row; negative: that end here" },
-        Opt { flag: "-f", value: None, help: "not offered: offsets of the dump file" },
+        OFFSETS,
+        EMBEDDED,
+        RAW,
+        USER,
+        POINTERS,
+        values::HEXADECIMAL,
+        values::DECIMAL,
+        COUNT,
+        FILE_OFFSET,
     ],
+    rows: &[StructRow::TYPE, DefinitionRow::TYPE, MemoryRow::TYPE],
     args: &[Arg::Type, Arg::Symbol, Arg::Number],
     description: "\
 A type's name alone is enough at the prompt: `task_struct.pid,comm ffff888003a68000`. Members may
@@ -67,22 +74,6 @@ task.",
 /// Most structures of one command.
 const MAX_COUNT: u64 = 1 << 24;
 
-#[derive(Serialize)]
-struct Row<'a> {
-    r#type: &'a str,
-    address: Hex,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cpu: Option<u32>,
-    value: Json,
-}
-
-#[derive(Serialize)]
-struct Definition<'a> {
-    r#type: &'a str,
-    size: Option<u64>,
-    definition: String,
-}
-
 /// What to show of each structure.
 struct Request<'a> {
     name: &'a str,
@@ -93,7 +84,7 @@ struct Request<'a> {
 }
 
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
-    if parsed.has("-f") {
+    if parsed.has(FILE_OFFSET) {
         return Err(CommandError::missing(
             "offsets of the dump file are not memory: use rd -p with a physical address",
         ));
@@ -106,30 +97,57 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let first = usize::from(keyword);
     let (name, members) = split_members(parsed.need(first, "a type")?);
     let types = kernel.types();
-    let ty = find(kernel, name)
-        .ok_or_else(|| CommandError::failed(format!("invalid data structure reference: {name}")))?;
+    let ty = find(kernel, name).ok_or_else(|| {
+        CommandError::failed(format!(
+            "invalid data structure reference: {}",
+            fields::no_type(kernel, name)
+        ))
+    })?;
     if types.as_composite(ty).is_none() {
         return Err(CommandError::failed(format!(
             "data type mismatch: {name} is not a struct or union"
         )));
     }
     let style = values::style(session, parsed)?;
-    if let Some(wrong) = members.iter().find(|path| types.member(ty, path).is_none()) {
-        return Err(CommandError::failed(format!(
-            "invalid data structure reference: {name}.{wrong}"
-        )));
+    // A member that this kernel does not have costs none of the others.
+    let (members, wrong): (Vec<&str>, Vec<&str>) =
+        members.into_iter().partition(|path| types.member(ty, path).is_some());
+    if let (Some(wrong), true) = (wrong.first(), members.is_empty()) {
+        return Err(no_member(kernel, types.type_name(ty), wrong));
     }
-    let request = Request { name, ty, members, style, pointers: parsed.has("-p") };
-    let Some(place) = parsed.arg(first + 1) else {
+    let request = Request { name, ty, members, style, pointers: parsed.has(POINTERS) };
+    let shown = show(session, kernel, parsed, &request, first + 1, out);
+    shown.and(
+        wrong.first().map_or(Ok(()), |wrong| Err(no_member(kernel, types.type_name(ty), wrong))),
+    )
+}
+
+/// In crash's words, which scripts look for.
+fn no_member(kernel: &Kernel, tag: &str, path: &str) -> CommandError {
+    let what = fields::no_member(kernel, tag, path);
+    CommandError::failed(format!("invalid data structure reference: {what}"))
+}
+
+/// The type, or what lies at the place that the word at `position` names.
+fn show(
+    session: &Session,
+    kernel: &Kernel,
+    parsed: &Parsed,
+    request: &Request<'_>,
+    position: usize,
+    out: &mut Output,
+) -> Outcome {
+    let (types, ty, style) = (kernel.types(), request.ty, request.style);
+    let Some(place) = parsed.arg(position) else {
         let base = if style.radix == Radix::Hexadecimal { style.radix } else { Radix::Decimal };
-        let offsets = if parsed.has("-o") { Offsets::Relative(base) } else { Offsets::None };
-        return define(types, &request, offsets, out);
+        let offsets = if parsed.has(OFFSETS) { Offsets::Relative(base) } else { Offsets::None };
+        return define(types, request, offsets, out);
     };
-    let count = match (parsed.value("-c"), parsed.arg(first + 2)) {
+    let count = match (parsed.value(COUNT), parsed.arg(position + 1)) {
         (Some(text), _) | (None, Some(text)) => count(session, text)?,
         _ => 1,
     };
-    let back = match parsed.value("-l") {
+    let back = match parsed.value(EMBEDDED) {
         Some(text) => offset(session, kernel, text)?,
         None => 0,
     };
@@ -149,20 +167,20 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
             if with_cpu {
                 out.line(format_args!("[{}]: {at:x}", cpu.unwrap_or(0)))?;
             }
-            if parsed.has("-o") {
-                define(types, &request, Offsets::Absolute(at), out)?;
+            if parsed.has(OFFSETS) {
+                define(types, request, Offsets::Absolute(at), out)?;
                 continue;
             }
-            let memory = if parsed.has("-u") {
+            let memory = if parsed.has(USER) {
                 Memory::of_user(session, kernel)?
             } else {
                 Memory::of_kernel(kernel)
             };
-            if parsed.has("-r") {
-                rd::dump(kernel, &memory, at, size, out)?;
+            if parsed.has(RAW) {
+                words::dump(kernel, &memory, at, size, out)?;
             } else {
                 let view = View::new(kernel, memory);
-                instance(&view, &request, cpu, at, size, out)?;
+                instance(&view, request, cpu, at, size, out)?;
             }
         }
     }
@@ -247,7 +265,7 @@ fn define(types: &Types, request: &Request<'_>, offsets: Offsets, out: &mut Outp
     };
     written.map_err(|_| CommandError::failed("the definition cannot be shown"))?;
     let size = types.size_of(request.ty);
-    let row = Definition { r#type: request.name, size, definition };
+    let row = DefinitionRow { r#type: request.name, size, definition };
     out.record(&row, |line| line.write_str(&row.definition))
 }
 
@@ -266,13 +284,13 @@ fn instance(
         return Err(fault.into());
     }
     let value = Value::at(request.ty, address);
-    let json = if out.is_json() {
+    let json = if !out.is_text() {
         let shown = [(value.clone(), request.members.clone())];
         values::json_members(view, &shown, &request.style)
     } else {
         Json::Null
     };
-    let row = Row { r#type: request.name, address: Hex(address), cpu, value: json };
+    let row = StructRow { r#type: request.name, address: Hex(address), cpu, value: json };
     out.record(&row, |line| {
         if request.members.is_empty() {
             return format::write_instance(line, view, &value, &request.style);

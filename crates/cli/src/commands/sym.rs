@@ -2,30 +2,32 @@
 
 use necropsy_debuginfo::symbols::Symbol;
 use necropsy_linux::{Kernel, module::Module};
-use necropsy_target::{Image, target::VMLINUX};
-use serde::Serialize;
+use necropsy_machine::{Image, target::VMLINUX};
 
+use crate::rows::code::SymbolRow;
 use crate::{
-    CommandError, Outcome, numbers,
+    CommandError, Outcome,
+    command::{Arg, Command, Example, Opt},
+    numbers,
     parsed::Parsed,
-    registry::{Arg, Command, Example, Opt},
     render::{Hex, Output},
     session::Session,
     source::Source,
 };
 
+const ALL: Opt = Opt::flag("-l", "every symbol");
+const ALL_MODULES: Opt = Opt::flag("-M", "every symbol of every module");
+const MODULE: Opt = Opt::value("-m", "module", "every symbol of this module");
+const PREVIOUS: Opt = Opt::flag("-p", "also the symbol before");
+const NEXT: Opt = Opt::flag("-n", "also the symbol behind");
+const CONTAINING: Opt = Opt::value("-q", "text", "every symbol whose name contains the text");
+
 pub(crate) static COMMAND: Command = Command {
     names: &["sym"],
     summary: "symbols by name, address or part of a name",
     synopsis: "[-p] [-n] symbol | address | (expression) ...\n-q text\n-l\n-M\n-m module",
-    options: &[
-        Opt { flag: "-l", value: None, help: "every symbol" },
-        Opt { flag: "-M", value: None, help: "every symbol of every module" },
-        Opt { flag: "-m", value: Some("module"), help: "every symbol of this module" },
-        Opt { flag: "-p", value: None, help: "also the symbol before" },
-        Opt { flag: "-n", value: None, help: "also the symbol behind" },
-        Opt { flag: "-q", value: Some("text"), help: "every symbol whose name contains the text" },
-    ],
+    options: &[ALL, ALL_MODULES, MODULE, PREVIOUS, NEXT, CONTAINING],
+    rows: &[SymbolRow::TYPE],
     args: &[Arg::Symbol],
     description: "\
 Shows address, kind (nm's letter, a capital one for a global symbol), name, the offset into it in
@@ -39,31 +41,17 @@ several symbols have shows all of them.",
     run,
 };
 
-#[derive(Serialize)]
-struct Row<'a> {
-    address: Hex,
-    name: &'a str,
-    offset: u64,
-    /// nm's letter.
-    section: char,
-    module: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<u32>,
-}
-
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let kernel = session.kernel()?;
     let kernel = &*kernel;
-    match parsed.one_of(&["-l", "-M", "-m", "-q"])? {
-        Some("-l") => {
+    match parsed.one_of(&[ALL, ALL_MODULES, MODULE, CONTAINING])? {
+        Some(ALL) => {
             list(&kernel.target().kernel().symbols, None, out)?;
             return modules(kernel, None, out);
         }
-        Some("-M") => return modules(kernel, None, out),
-        Some("-m") => return modules(kernel, parsed.value("-m"), out),
-        Some(_) => return containing(kernel, parsed.value("-q").unwrap_or_default(), out),
+        Some(ALL_MODULES) => return modules(kernel, None, out),
+        Some(MODULE) => return modules(kernel, parsed.value(MODULE), out),
+        Some(_) => return containing(kernel, parsed.value(CONTAINING).unwrap_or_default(), out),
         None => {}
     }
     parsed.need(0, "a symbol or an address")?;
@@ -103,7 +91,7 @@ fn lookup<'k>(session: &Session, kernel: &'k Kernel, word: &str) -> Option<Found
             Some(address) => address,
             None => session.address(word).ok()?,
         };
-        let located = target.locate(address)?;
+        let located = kernel.nearest(address)?;
         found.push((located.image, located.symbol, located.offset));
     }
     Some(found)
@@ -121,7 +109,14 @@ fn not_found(kernel: &Kernel, words: &[&str]) -> CommandError {
             .collect();
         text.push(match near.as_slice() {
             _ if numbers::parse_hex(word).is_some() => {
-                format!("{word}: in no part of the kernel's image and in no module")
+                match numbers::parse_hex(word).and_then(|address| kernel.target().locate(address)) {
+                    Some(before) => format!(
+                        "{word}: in no symbol that is known to reach so far; the last one before it \
+                         is {}, {:#x} bytes below",
+                        before.symbol.name, before.offset
+                    ),
+                    None => format!("{word}: in no part of the kernel's image and in no module"),
+                }
             }
             [] => format!("symbol not found: {word}"),
             near => format!("symbol not found: {word} (there are {})", near.join(", ")),
@@ -139,13 +134,13 @@ fn with_neighbours(
     out: &mut Output,
 ) -> Outcome {
     let module = module_name(image);
-    if parsed.has("-p")
+    if parsed.has(PREVIOUS)
         && let Some(before) = image.symbols.prev(symbol.address)
     {
         show(kernel, &before, 0, module, out)?;
     }
     show(kernel, symbol, offset, module, out)?;
-    if parsed.has("-n")
+    if parsed.has(NEXT)
         && let Some(behind) = image.symbols.next(symbol.address)
     {
         show(kernel, &behind, 0, module, out)?;
@@ -168,7 +163,7 @@ fn show(
     let code = kernel.target().is_text(address);
     let (file, line) = code.then(|| kernel.target().source_line(address)).flatten().unzip();
     let (name, section) = (symbol.name, symbol.kind);
-    let row = Row { address: Hex(address), name, offset, section, module, file, line };
+    let row = SymbolRow { address: Hex(address), name, offset, section, module, file, line };
     out.record(&row, |line| {
         write!(line, "{} ({}) {}", row.address, row.section, row.name)?;
         if offset > 0 {
@@ -195,7 +190,7 @@ fn list(
     for symbol in symbols.iter() {
         let address = Hex(symbol.address);
         let (name, section) = (symbol.name, symbol.kind);
-        let row = Row { address, name, offset: 0, section, module, file: None, line: None };
+        let row = SymbolRow { address, name, offset: 0, section, module, file: None, line: None };
         out.record(&row, |line| writeln!(line, "{} ({}) {}", row.address, row.section, row.name))?;
     }
     Ok(())

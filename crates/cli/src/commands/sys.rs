@@ -1,24 +1,26 @@
 use necropsy_linux::{Kernel, Result};
-use serde::Serialize;
 
+use crate::rows::machine::{CallRow, ConfigRow, DmiRow, SystemRow, TaintRow};
 use crate::{
-    CommandError, Outcome, numbers,
+    CommandError, Outcome,
+    command::{Arg, Command, Example, Opt},
+    memory, numbers,
     parsed::Parsed,
-    registry::{Arg, Command, Example, Opt},
-    render::{FaultRow, Hex, Output, Size},
+    render::{Hex, Output},
     session::Session,
     wall,
 };
+
+const TAINTS: Opt = Opt::flag("-t", "what taints the kernel");
+const DMI: Opt = Opt::flag("-i", "the firmware's description of the machine (DMI)");
+const CALLS: Opt = Opt::flag("-c", "the system call table, or the calls that fit");
 
 pub(crate) static COMMAND: Command = Command {
     names: &["sys"],
     summary: "the machine, its kernel, and why it died",
     synopsis: "[-t | -i]\n-c [name | number]\nconfig",
-    options: &[
-        Opt { flag: "-t", value: None, help: "what taints the kernel" },
-        Opt { flag: "-i", value: None, help: "the firmware's description of the machine (DMI)" },
-        Opt { flag: "-c", value: None, help: "the system call table, or the calls that fit" },
-    ],
+    options: &[TAINTS, DMI, CALLS],
+    rows: &[SystemRow::TYPE, TaintRow::TYPE, DmiRow::TYPE, CallRow::TYPE, ConfigRow::TYPE],
     args: &[Arg::Text("config | name | number")],
     description: "\
 Shows what an analysis begins with: which kernel, since when it was up, how busy it was, and the
@@ -39,68 +41,28 @@ than 64 MB are missing; --json has the bytes.
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let kernel = session.kernel()?;
     let wanted = parsed.arg(0);
-    match parsed.one_of(&["-t", "-i", "-c"])? {
-        Some("-c") => return system_calls(&kernel, wanted, out),
-        None if wanted == Some("config") => return out.raw(kernel.config()?.as_bytes()),
+    match parsed.one_of(&[TAINTS, DMI, CALLS])? {
+        Some(CALLS) => return system_calls(&kernel, wanted, out),
+        None if wanted == Some("config") => return config(&kernel, out),
         _ => {}
     }
     if let Some(word) = wanted {
         return Err(parsed.wrong(format_args!("{word:?} is not understood")));
     }
-    match (parsed.has("-t"), parsed.has("-i")) {
+    match (parsed.has(TAINTS), parsed.has(DMI)) {
         (true, _) => taints(&kernel, out),
         (_, true) => dmi(&kernel, out),
         _ => overview(&kernel, out),
     }
 }
 
-#[derive(Default, Serialize)]
-struct Row {
-    release: Option<String>,
-    version: Option<String>,
-    machine: Option<String>,
-    mhz: Option<u32>,
-    cpus: usize,
-    cpus_offline: usize,
-    memory_bytes: Option<u64>,
-    tasks: usize,
-    /// Whether no task is missing from that number.
-    tasks_complete: bool,
-    date: Option<String>,
-    uptime_ns: Option<u64>,
-    load: Option<[f64; 3]>,
-    nodename: Option<String>,
-    panic: Option<String>,
-    pid: Option<u64>,
-    comm: Option<String>,
-    task: Option<Hex>,
-    cpu: Option<u32>,
-    dumpfile: Vec<String>,
-    format: String,
-    partial: bool,
-    incomplete: bool,
-    tainted: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    faults: Vec<FaultRow>,
-    #[serde(skip)]
-    errors: Vec<(&'static str, String)>,
-    #[serde(skip)]
-    seconds: Option<u64>,
-    #[serde(skip)]
-    loads: Option<[u64; 3]>,
-}
-
-impl Row {
+impl SystemRow {
     fn take<T>(&mut self, what: &'static str, value: Result<T>) -> Option<T> {
         match value {
             Ok(value) => Some(value),
             Err(error) => {
-                if let necropsy_linux::Error::Fault(fault) = &error {
-                    self.faults.push(FaultRow {
-                        address: Hex(fault.address),
-                        reason: fault.reason.name(),
-                        what: what.to_owned(),
-                    });
+                if let Some(fault) = error.fault() {
+                    self.faults.push(what, fault);
                 }
                 self.errors.push((what, error.to_string()));
                 None
@@ -108,8 +70,8 @@ impl Row {
         }
     }
 
-    fn new(kernel: &Kernel) -> Row {
-        let mut row = Row::default();
+    fn new(kernel: &Kernel) -> SystemRow {
+        let mut row = SystemRow::default();
         let dump = kernel.target().dump();
         let missing = dump.completeness();
         row.dumpfile = dump.files().iter().map(|f| f.path.display().to_string()).collect();
@@ -129,15 +91,24 @@ impl Row {
         let cpus = kernel.cpu_counts();
         row.cpus = cpus.present;
         row.cpus_offline = cpus.present.saturating_sub(cpus.online);
-        row.mhz = row.take("MHz", kernel.cpu_khz()).map(|khz| khz / 1000);
+        row.mhz = match kernel.cpu_khz() {
+            // Not every kernel measures it.
+            Err(necropsy_linux::Error::NoSuch { .. }) => None,
+            khz => row.take("MHz", khz).map(|khz| khz / 1000),
+        };
         row.memory_bytes = row.take("memory", kernel.memory_bytes());
-        (row.tasks, row.tasks_complete) = kernel.task_count();
+        let (tasks, lacking) = kernel.task_count();
+        row.tasks = tasks;
+        row.tasks_complete = lacking.is_none();
+        row.take("tasks", lacking.map_or(Ok(()), Err));
         row.seconds = row.take("date", kernel.crash_time());
         row.date = row.seconds.and_then(wall::utc);
         row.uptime_ns = row.take("uptime", kernel.clocks()).map(|clocks| clocks.boot_ns);
         row.loads = row.take("load average", kernel.load_averages());
         row.load = row.loads.map(|loads| loads.map(|load| load as f64 / 100.0));
         row.tainted = row.take("taint", kernel.tainted_mask()).map(|mask| letters(kernel, mask));
+        let patches = kernel.modules().0.iter().filter(|module| module.is_livepatch());
+        row.livepatches = patches.map(|module| module.name.clone()).collect();
         let log = row.take("log", kernel.log());
         row.panic = log.and_then(|log| log.panic_line().map(str::to_owned));
         row.cpu = kernel.panic_cpu();
@@ -149,10 +120,34 @@ impl Row {
         row
     }
 
+    fn lacks(&self, what: &str) -> bool {
+        self.errors.iter().any(|(field, _)| *field == what)
+    }
+
     fn why(&self, what: &str) -> String {
         let error = self.errors.iter().find(|(field, _)| *field == what);
         error.map_or_else(|| "(unknown)".to_owned(), |(_, error)| format!("({error})"))
     }
+}
+
+/// What the kernel was built with: the file as it is, or its options.
+fn config(kernel: &Kernel, out: &mut Output) -> Outcome {
+    let text = kernel.config()?;
+    if out.is_text() {
+        return out.raw(text.as_bytes());
+    }
+    for line in text.lines() {
+        let unset = line.strip_prefix("# ").and_then(|line| line.strip_suffix(" is not set"));
+        let row = match (unset, line.split_once('=')) {
+            (Some(option), _) => ConfigRow { option, value: None },
+            (None, Some((option, value))) if option.starts_with("CONFIG_") => {
+                ConfigRow { option, value: Some(value.trim_matches('"')) }
+            }
+            _ => continue,
+        };
+        out.record(&row, |_| Ok(()))?;
+    }
+    Ok(())
 }
 
 fn letters(kernel: &Kernel, mask: u64) -> String {
@@ -160,13 +155,22 @@ fn letters(kernel: &Kernel, mask: u64) -> String {
 }
 
 fn overview(kernel: &Kernel, out: &mut Output) -> Outcome {
-    let row = Row::new(kernel);
+    let row = SystemRow::new(kernel);
     let uts = |value: &Option<String>| value.clone().unwrap_or_else(|| row.why("uts"));
     out.record(&row, |text| {
         let mut line = |label: &str, value: &str| writeln!(text, "{label:>12}: {value}");
-        let tainted = row.tainted.as_ref().is_some_and(|letters| !letters.is_empty());
-        let tainted = if tainted { "  [TAINTED]" } else { "" };
-        line("KERNEL", &format!("in the dump{tainted}"))?;
+        let tainted = match row.tainted.as_deref() {
+            Some("") => String::new(),
+            Some(_) => "  [TAINTED]".to_owned(),
+            None if row.lacks("taint") => format!("  {}", row.why("taint")),
+            None => String::new(),
+        };
+        // crash's mark; which module it is stands behind it.
+        let patched = match row.livepatches.as_slice() {
+            [] => String::new(),
+            names => format!("  [LIVEPATCH: {}]", names.join(" ")),
+        };
+        line("KERNEL", &format!("in the dump{tainted}{patched}"))?;
         let mut file = row.dumpfile.join(" ");
         for (is, mark) in [(row.partial, "  [PARTIAL DUMP]"), (row.incomplete, "  [INCOMPLETE]")] {
             if is {
@@ -185,40 +189,25 @@ fn overview(kernel: &Kernel, out: &mut Output) -> Outcome {
             .loads
             .map(|loads| loads.map(|load| format!("{}.{:02}", load / 100, load % 100)).join(", "));
         line("LOAD AVERAGE", &load.unwrap_or_else(|| row.why("load average")))?;
-        let more = if row.tasks_complete { "" } else { "  (others cannot be read)" };
+        let more = match row.tasks_complete {
+            true => String::new(),
+            false => format!("  (others cannot be read) {}", row.why("tasks")),
+        };
         line("TASKS", &format!("{}{more}", row.tasks))?;
         line("NODENAME", &uts(&row.nodename))?;
         line("RELEASE", &uts(&row.release))?;
         line("VERSION", &uts(&row.version))?;
-        let mhz = row.mhz.map_or_else(|| "unknown".to_owned(), |mhz| mhz.to_string());
-        line("MACHINE", &format!("{}  ({mhz} Mhz)", uts(&row.machine)))?;
-        line("MEMORY", &row.memory_bytes.map_or_else(|| row.why("memory"), memory))?;
+        let mhz = match row.mhz {
+            Some(mhz) => format!("  ({mhz} Mhz)"),
+            None if row.lacks("MHz") => format!("  ({} Mhz)", row.why("MHz")),
+            None => String::new(),
+        };
+        line("MACHINE", &format!("{}{mhz}", uts(&row.machine)))?;
+        line("MEMORY", &row.memory_bytes.map_or_else(|| row.why("memory"), memory::installed))?;
         let details = row.panic.as_ref().is_some_and(|panic| panic.contains("Oops: "));
         let details = if details { " (check log for details)" } else { "" };
         line("PANIC", &format!("\"{}\"{details}", row.panic.as_deref().unwrap_or("")))
     })
-}
-
-/// The last 64 MB of a gigabyte are firmware's and the kernel's own: crash counts them in.
-pub(super) fn memory(bytes: u64) -> String {
-    const GIB: u64 = 1 << 30;
-    let next = bytes.div_ceil(GIB).saturating_mul(GIB);
-    let bytes = if next - bytes <= 64 << 20 { next } else { bytes };
-    // crash rounds to the nearest tenth.
-    let (unit, name) = match bytes {
-        GIB.. => (GIB, "GB"),
-        0x10_0000.. => (1 << 20, "MB"),
-        _ => return Size(bytes).to_string(),
-    };
-    let tenths = format!("{:.1}", bytes as f64 / unit as f64);
-    format!("{} {name}", tenths.strip_suffix(".0").unwrap_or(&tenths))
-}
-
-#[derive(Serialize)]
-struct TaintRow {
-    bit: u32,
-    letter: char,
-    meaning: &'static str,
 }
 
 fn taints(kernel: &Kernel, out: &mut Output) -> Outcome {
@@ -231,12 +220,6 @@ fn taints(kernel: &Kernel, out: &mut Output) -> Outcome {
     Ok(())
 }
 
-#[derive(Serialize)]
-struct DmiRow {
-    field: String,
-    text: String,
-}
-
 fn dmi(kernel: &Kernel, out: &mut Output) -> Outcome {
     let fields = kernel.dmi()?;
     // As wide as the longest name, shown or not: so it is in crash.
@@ -247,13 +230,6 @@ fn dmi(kernel: &Kernel, out: &mut Output) -> Outcome {
         out.record(&row, |line| writeln!(line, "  {:>width$}: {}", row.field, row.text))?;
     }
     Ok(())
-}
-
-#[derive(Serialize)]
-struct CallRow {
-    number: usize,
-    name: String,
-    address: Hex,
 }
 
 fn system_calls(kernel: &Kernel, wanted: Option<&str>, out: &mut Output) -> Outcome {
@@ -277,18 +253,5 @@ fn system_calls(kernel: &Kernel, wanted: Option<&str>, out: &mut Output) -> Outc
     match wanted {
         Some(word) if !found => Err(CommandError::failed(format!("{word}: no such system call"))),
         _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn memory_as_crash_prints_it() {
-        assert_eq!(memory(536_338_432), "511.5 MB");
-        assert_eq!(memory((6 << 30) - (1 << 20)), "6 GB");
-        assert_eq!(memory((6 << 30) + (512 << 20)), "6.5 GB");
-        assert_eq!(memory(0), "0 bytes");
     }
 }

@@ -1,28 +1,28 @@
 //! The `task_struct` of tasks.
 
 use necropsy_linux::{Kernel, task::Task};
-use necropsy_target::{format, value::Value};
-use serde::Serialize;
+use necropsy_machine::{format, value::Value};
 
+use crate::rows::tasks::StructuresRow;
 use crate::{
     CommandError, Outcome,
+    command::{Arg, Command, Example, Opt},
+    fields,
     parsed::Parsed,
-    registry::{Arg, Command, Example, Opt},
     render::{Faults, Output},
     session::Session,
     tasks::{self, Header},
-    values::{self, Json},
+    values,
 };
+
+const MEMBERS: Opt = Opt::value("-R", "members", "only these: pid,comm,se.on_rq,comm[0]");
 
 pub(crate) static COMMAND: Command = Command {
     names: &["task"],
     summary: "task_struct and thread_info of tasks",
     synopsis: "[-R members] [-x | -d] [pid | task | command] ...",
-    options: &[
-        Opt { flag: "-R", value: Some("members"), help: "only these: pid,comm,se.on_rq,comm[0]" },
-        Opt { flag: "-x", value: None, help: "numbers in hexadecimal" },
-        Opt { flag: "-d", value: None, help: "numbers in decimal" },
-    ],
+    options: &[MEMBERS, values::HEXADECIMAL, values::DECIMAL],
+    rows: &[StructuresRow::TYPE],
     args: &[Arg::Task],
     description: "\
 Without -R the whole structures are shown. Members of -R may be those of task_struct or of
@@ -34,34 +34,27 @@ thread_info.",
     run,
 };
 
-#[derive(Serialize)]
-struct Row {
-    #[serde(flatten)]
-    header: Header,
-    /// Members by name, or the whole `task_struct`.
-    values: Json,
-    #[serde(skip_serializing_if = "Faults::is_empty")]
-    faults: Faults,
-}
-
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let kernel = session.kernel()?;
     let kernel = &*kernel;
     let style = values::style(session, parsed)?;
     let members: Vec<&str> = parsed
-        .values("-R")
+        .values(MEMBERS)
         .flat_map(|list| list.split(','))
         .map(str::trim)
         .filter(|member| !member.is_empty())
         .collect();
-    let holders = holders(kernel, &members)?;
+    let (holders, wrong) = holders(kernel, &members)?;
+    if let (Some(wrong), true) = (&wrong, holders.is_empty()) {
+        return Err(CommandError::failed(wrong.clone()));
+    }
     let chosen = tasks::select_or_context(session, kernel, &parsed.args)?;
     for task in chosen {
         let mut faults = Faults::default();
         let header = Header::new(task, &mut faults);
         let holders = in_task(kernel, task, &holders);
         let values = values::json_members(kernel, &holders, &style);
-        let row = Row { header, values, faults };
+        let row = StructuresRow { header, values, faults };
         out.record(&row, |line| {
             writeln!(line, "{}", row.header)?;
             for (value, paths) in &holders {
@@ -75,13 +68,18 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
             if members.is_empty() { Ok(()) } else { writeln!(line) }
         })?;
     }
-    Ok(())
+    // A member that this kernel does not have costs none of the others.
+    wrong.map_or(Ok(()), |wrong| Err(CommandError::failed(wrong)))
 }
 
 /// Types and the members to be shown of each; no members: the whole.
 type Holders<'a> = Vec<(&'static str, necropsy_debuginfo::TypeId, Vec<&'a str>)>;
 
-fn holders<'a>(kernel: &Kernel, members: &[&'a str]) -> Result<Holders<'a>, CommandError> {
+/// And what is wrong with the first member that there is not.
+fn holders<'a>(
+    kernel: &Kernel,
+    members: &[&'a str],
+) -> Result<(Holders<'a>, Option<String>), CommandError> {
     let types = kernel.types();
     let find = |name| {
         let missing = || CommandError::missing(format!("this dump has no type {name}"));
@@ -89,17 +87,18 @@ fn holders<'a>(kernel: &Kernel, members: &[&'a str]) -> Result<Holders<'a>, Comm
     };
     let (task, info) = (find("task_struct")?, find("thread_info")?);
     if members.is_empty() {
-        return Ok(vec![("task_struct", task, Vec::new()), ("thread_info", info, Vec::new())]);
+        let whole = vec![("task_struct", task, Vec::new()), ("thread_info", info, Vec::new())];
+        return Ok((whole, None));
     }
+    let mut wrong = None;
     let mut holders: Holders<'a> = Vec::new();
     for member in members {
         let (name, ty) = match (types.member(task, member), types.member(info, member)) {
             (Some(_), _) => ("task_struct", task),
             (None, Some(_)) => ("thread_info", info),
             (None, None) => {
-                return Err(CommandError::failed(format!(
-                    "{member}: not a task_struct or thread_info member"
-                )));
+                wrong.get_or_insert_with(|| fields::no_member(kernel, "task_struct", member));
+                continue;
             }
         };
         match holders.last_mut() {
@@ -107,7 +106,7 @@ fn holders<'a>(kernel: &Kernel, members: &[&'a str]) -> Result<Holders<'a>, Comm
             _ => holders.push((name, ty, vec![member])),
         }
     }
-    Ok(holders)
+    Ok((holders, wrong))
 }
 
 fn in_task<'a>(

@@ -4,26 +4,27 @@ use necropsy_linux::{
     Kernel,
     timer::{ClockBase, Timer},
 };
-use serde::Serialize;
 
+use crate::rows::timer::TimerRow;
 use crate::{
     Outcome,
-    commands::bt::cpu_list,
+    command::{Command, Example, Opt},
+    cpus::cpu_list,
     parsed::Parsed,
     problems::Problems,
-    registry::{Command, Example, Opt},
     render::{Hex, Output},
     session::Session,
 };
+
+const HIGH_RESOLUTION: Opt = Opt::flag("-r", "the high-resolution timers, by clock");
+const CPUS: Opt = Opt::value("-C", "cpus", "only these CPUs: 1,3-5");
 
 pub(crate) static COMMAND: Command = Command {
     names: &["timer"],
     summary: "timers that are armed",
     synopsis: "[-r] [-C cpus]",
-    options: &[
-        Opt { flag: "-r", value: None, help: "the high-resolution timers, by clock" },
-        Opt { flag: "-C", value: Some("cpus"), help: "only these CPUs: 1,3-5" },
-    ],
+    options: &[HIGH_RESOLUTION, CPUS],
+    rows: &[TimerRow::TYPE],
     args: &[],
     description: "\
 Shows the timers of each CPU in the order in which they expire: those of the timer wheels in
@@ -40,29 +41,15 @@ wheels: BASE_LOCAL, BASE_GLOBAL and BASE_DEF.",
     run,
 };
 
-#[derive(Serialize)]
-struct Row {
-    cpu: u32,
-    /// `BASE_STD`, or the function that tells a clock's time.
-    base: String,
-    base_address: Hex,
-    soft_expires: i64,
-    expires: i64,
-    to_expiry: Option<i64>,
-    timer: Hex,
-    function: Hex,
-    function_name: Option<String>,
-}
-
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let kernel = session.kernel()?;
     let kernel = &*kernel;
-    let cpus = match parsed.value("-C") {
+    let cpus = match parsed.value(CPUS) {
         Some(cpus) => cpu_list(kernel, cpus)?,
         None => kernel.online_cpus(),
     };
     let mut problems = Problems::default();
-    if parsed.has("-r") {
+    if parsed.has(HIGH_RESOLUTION) {
         for (index, cpu) in cpus.into_iter().enumerate() {
             if index > 0 {
                 out.line("")?;
@@ -81,8 +68,13 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     problems.report("timer", out)
 }
 
-fn rows(kernel: &Kernel, timers: &[Timer], now: Option<i64>, base: (u32, &str, u64)) -> Vec<Row> {
-    let row = |timer: &Timer| Row {
+fn rows(
+    kernel: &Kernel,
+    timers: &[Timer],
+    now: Option<i64>,
+    base: (u32, &str, u64),
+) -> Vec<TimerRow> {
+    let row = |timer: &Timer| TimerRow {
         cpu: base.0,
         base: base.1.to_owned(),
         base_address: Hex(base.2),
@@ -97,12 +89,12 @@ fn rows(kernel: &Kernel, timers: &[Timer], now: Option<i64>, base: (u32, &str, u
 }
 
 /// Shows timers under a heading; `soft` with the earliest time too.
-fn table(rows: &[Row], soft: bool, kind: &str, out: &mut Output) -> Outcome {
+fn table(rows: &[TimerRow], soft: bool, kind: &str, out: &mut Output) -> Outcome {
     if rows.is_empty() {
         return out.line("  (empty)");
     }
-    let tte = |row: &Row| row.to_expiry.map_or_else(|| "?".to_owned(), |tte| tte.to_string());
-    let width = |cell: &dyn Fn(&Row) -> String, heading: &str| {
+    let tte = |row: &TimerRow| row.to_expiry.map_or_else(|| "?".to_owned(), |tte| tte.to_string());
+    let width = |cell: &dyn Fn(&TimerRow) -> String, heading: &str| {
         rows.iter().map(|row| cell(row).len()).max().unwrap_or(0).max(heading.len())
     };
     let early = width(&|row| row.soft_expires.to_string(), "SOFTEXPIRES");

@@ -7,17 +7,30 @@ use necropsy_linux::{
     rbtree::{self, Order},
     xarray,
 };
-use serde::Serialize;
 
+use crate::rows::walks::{LeafRow, MapleRow, NodeRow, RangeRow};
 use crate::{
     CommandError, Outcome,
-    fields::{self, Part, Shown},
+    command::{Arg, Command, Example, Opt},
+    fields::{self, Shown},
     parsed::Parsed,
     problems::Problems,
-    registry::{Arg, Command, Example, Opt},
     render::{Hex, Output},
     session::Session,
+    values,
 };
+
+const KIND: Opt =
+    Opt::value("-t", "type", "rb (rbtree), ra (radix), x (xarray), m (maple); rb if none is given");
+const ROOT_OFFSET: Opt =
+    Opt::value("-r", "offset", "offset of the root in start: bytes or struct.member");
+const OFFSET: Opt = Opt::value("-o", "offset", "offset of the rb_node in each structure");
+const SHOW: Opt = Opt::value("-s", "struct", "show each entry as this structure, or members of it");
+const SHOW_TOO: Opt = Opt::value("-S", "struct", "the same");
+const SORTED: Opt = Opt::flag("-l", "red-black trees: by key, not from the root down");
+const POSITIONS: Opt = Opt::flag("-p", "each entry's position");
+const NODES: Opt = Opt::flag("-v", "maple trees: every node and range");
+const IS_NODE: Opt = Opt::flag("-N", "start is a node, not a root");
 
 pub(crate) static COMMAND: Command = Command {
     names: &["tree"],
@@ -25,30 +38,19 @@ pub(crate) static COMMAND: Command = Command {
     synopsis: "[-t rbtree] [-l] [-r offset] [-o offset] [-p] [-s | -S struct[.member,...]] [-x | -d] [-N] start\n\
                -t radix | xarray | maple [-v] [-r offset] [-p] [-s | -S struct[.member,...]] [-N] start",
     options: &[
-        Opt {
-            flag: "-t",
-            value: Some("type"),
-            help: "rb (rbtree), ra (radix), x (xarray), m (maple); rb if none is given",
-        },
-        Opt {
-            flag: "-r",
-            value: Some("offset"),
-            help: "offset of the root in start: bytes or struct.member",
-        },
-        Opt { flag: "-o", value: Some("offset"), help: "offset of the rb_node in each structure" },
-        Opt {
-            flag: "-s",
-            value: Some("struct"),
-            help: "show each entry as this structure, or members of it",
-        },
-        Opt { flag: "-S", value: Some("struct"), help: "the same" },
-        Opt { flag: "-l", value: None, help: "red-black trees: by key, not from the root down" },
-        Opt { flag: "-p", value: None, help: "each entry's position" },
-        Opt { flag: "-v", value: None, help: "maple trees: every node and range" },
-        Opt { flag: "-N", value: None, help: "start is a node, not a root" },
-        Opt { flag: "-x", value: None, help: "numbers in hexadecimal" },
-        Opt { flag: "-d", value: None, help: "numbers in decimal" },
+        KIND,
+        ROOT_OFFSET,
+        OFFSET,
+        SHOW,
+        SHOW_TOO,
+        SORTED,
+        POSITIONS,
+        NODES,
+        IS_NODE,
+        values::HEXADECIMAL,
+        values::DECIMAL,
     ],
+    rows: &[LeafRow::TYPE, MapleRow::TYPE, NodeRow::TYPE, RangeRow::TYPE],
     args: &[Arg::Symbol],
     description: "\
 Shows the address of each structure in a tree. start is the address of the root: an rb_root,
@@ -64,27 +66,18 @@ costs its branch only.",
             output: "",
         },
         Example {
-            about: "Areas of vmalloc by address, until 6.8.",
-            line: "tree -l -o vmap_area.rb_node vmap_area_root -s vmap_area.va_start",
+            about: "Keys, by number.",
+            line: "tree -l -o key.serial_node key_serial_tree -s key.serial,description",
+            output: "",
+        },
+        Example {
+            about: "Processes, by number.",
+            line: "tree -t radix -r pid_namespace.idr init_pid_ns -p",
             output: "",
         },
     ],
     run,
 };
-
-#[derive(Serialize)]
-struct Row {
-    address: Hex,
-    position: String,
-    /// First index, of a radix tree, XArray or maple tree.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    index: Option<u64>,
-    /// Last index, inclusive.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last: Option<u64>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    values: Vec<Part>,
-}
 
 /// What every kind of tree needs.
 struct Request<'a> {
@@ -100,26 +93,30 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let kernel = session.kernel()?;
     let kernel = &*kernel;
     let offset =
-        |flag: &str| parsed.value(flag).map_or(Ok(0), |text| fields::offset(session, kernel, text));
-    let specs = parsed.options().filter(|(flag, _)| matches!(*flag, "-s" | "-S"));
+        |opt: Opt| parsed.value(opt).map_or(Ok(0), |text| fields::offset(session, kernel, text));
+    let specs = parsed.options().filter(|(flag, _)| matches!(*flag, SHOW | SHOW_TOO));
     let style = fields::style(session, parsed)?;
-    let is_node = parsed.has("-N");
-    let root = if is_node { 0 } else { offset("-r")? };
+    let is_node = parsed.has(IS_NODE);
+    let root = if is_node { 0 } else { offset(ROOT_OFFSET)? };
     let request = Request {
         kernel,
         shown: Shown::new(kernel, specs.filter_map(|(_, value)| value), style)?,
-        position: parsed.has("-p"),
-        start: session.address(parsed.need(0, "a start address")?)?.wrapping_add(root),
+        position: parsed.has(POSITIONS),
+        start: match fields::place(kernel, parsed.need(0, "a start address")?) {
+            Some(place) => place,
+            None => session.address(parsed.need(0, "a start address")?)?,
+        }
+        .wrapping_add(root),
         is_node,
     };
     let mut problems = Problems::default();
-    match parsed.value("-t").unwrap_or("rb") {
+    match parsed.value(KIND).unwrap_or("rb") {
         "rb" | "rbtree" => {
-            let order = if parsed.has("-l") { Order::Sorted } else { Order::FromRoot };
-            request.red_black(order, offset("-o")?, &mut problems, out)?;
+            let order = if parsed.has(SORTED) { Order::Sorted } else { Order::FromRoot };
+            request.red_black(order, offset(OFFSET)?, &mut problems, out)?;
         }
         "ra" | "radix" | "x" | "xarray" => request.xarray(&mut problems, out)?,
-        "m" | "maple" if parsed.has("-v") => request.maple_nodes(&mut problems, out)?,
+        "m" | "maple" if parsed.has(NODES) => request.maple_nodes(&mut problems, out)?,
         "m" | "maple" => request.maple(&mut problems, out)?,
         other => return Err(parsed.wrong(format_args!("{other}: no kind of tree"))),
     }
@@ -127,7 +124,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
 }
 
 impl Request<'_> {
-    fn show(&self, row: &mut Row, text: &str, out: &mut Output) -> Outcome {
+    fn show(&self, row: &mut LeafRow, text: &str, out: &mut Output) -> Outcome {
         row.values = self.shown.parts(self.kernel, row.address.0);
         out.record(row, |line| {
             writeln!(line, "{:x}", row.address.0)?;
@@ -152,7 +149,7 @@ impl Request<'_> {
         };
         for node in tree.checked() {
             let Some(node) = problems.keep(node) else { continue };
-            let mut row = Row {
+            let mut row = LeafRow {
                 address: Hex(node.address.wrapping_sub(offset)),
                 position: node.path.to_string(),
                 index: None,
@@ -176,7 +173,7 @@ impl Request<'_> {
             if entry.kind == xarray::Kind::Reserved {
                 continue;
             }
-            let mut row = Row {
+            let mut row = LeafRow {
                 address: Hex(entry.raw),
                 position: entry.path.to_string(),
                 index: Some(entry.index),
@@ -199,7 +196,7 @@ impl Request<'_> {
         Ok(())
     }
 
-    fn walk_maple(&self) -> Result<maple::Walk<'_, necropsy_target::Target>, CommandError> {
+    fn walk_maple(&self) -> Result<maple::Walk<'_, necropsy_machine::Target>, CommandError> {
         let target = self.kernel.target();
         let layout = maple::Layout::of(self.kernel)?;
         Ok(match self.is_node {
@@ -216,7 +213,7 @@ impl Request<'_> {
                 continue;
             }
             count += 1;
-            let mut row = Row {
+            let mut row = LeafRow {
                 address: Hex(entry.raw),
                 position: entry.path.to_string(),
                 index: Some(entry.first),
@@ -233,13 +230,19 @@ impl Request<'_> {
         if !self.is_node {
             let layout = maple::Layout::of(self.kernel)?;
             match maple::Root::read(self.kernel.target(), layout, self.start) {
-                Ok(root) => out.line(format_args!(
-                    "maple_tree({:x}) flags {:X}, height {} root {:#x}\n",
-                    self.start,
-                    root.flags,
-                    root.height(),
-                    root.reference
-                ))?,
+                Ok(root) => {
+                    let row = MapleRow {
+                        maple_tree: Hex(self.start),
+                        flags: Hex(root.flags.into()),
+                        height: root.height(),
+                        root: Hex(root.reference),
+                    };
+                    out.record(&row, |line| {
+                        let MapleRow { maple_tree, flags, height, root } = &row;
+                        let flags = flags.0;
+                        writeln!(line, "maple_tree({maple_tree}) flags {flags:X}, height {height} root {:#x}\n", root.0)
+                    })?;
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -259,19 +262,6 @@ fn range(first: u64, last: u64) -> String {
 }
 
 fn show_node(node: &maple::Node, out: &mut Output) -> Outcome {
-    #[derive(Serialize)]
-    struct NodeRow<'a> {
-        node: Hex,
-        kind: &'static str,
-        depth: usize,
-        first: u64,
-        last: u64,
-        parent: Hex,
-        end: usize,
-        slots: Vec<Hex>,
-        pivots: &'a [u64],
-        gaps: &'a [u64],
-    }
     let row = NodeRow {
         node: Hex(node.address),
         kind: node.kind.name(),
@@ -314,13 +304,6 @@ fn show_node(node: &maple::Node, out: &mut Output) -> Outcome {
 }
 
 fn show_range(entry: &maple::Entry, out: &mut Output) -> Outcome {
-    #[derive(Serialize)]
-    struct RangeRow {
-        first: u64,
-        last: u64,
-        entry: Hex,
-        position: String,
-    }
     let row = RangeRow {
         first: entry.first,
         last: entry.last,

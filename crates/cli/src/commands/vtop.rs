@@ -1,30 +1,35 @@
 //! Virtual addresses to physical ones, and the walk between.
 
 use necropsy_dump::{Reason, Space};
-use necropsy_linux::Kernel;
-use necropsy_target::paging::{PagingFormat, Walk};
-use serde::Serialize;
+use necropsy_linux::{Kernel, task::Task};
+use necropsy_machine::paging::Walk;
 
-use super::pte;
+use super::{pte, vm};
+use crate::rows::{
+    files::VmaRow,
+    memory::{MappingRow, StepRow},
+};
 use crate::{
     CommandError, Outcome,
+    command::{Arg, Command, Example, Opt},
     memory::is_kernel_address,
+    pages,
     parsed::Parsed,
-    registry::{Arg, Command, Example, Opt},
-    render::{Hex, Output},
+    render::{Faults, Hex, Output},
     session::Session,
     tasks,
 };
+
+const USER: Opt = Opt::flag("-u", "a user address");
+const KERNEL: Opt = Opt::flag("-k", "a kernel address");
+const OF_TASK: Opt = Opt::value("-c", "task", "in the address space of this task");
 
 pub(crate) static COMMAND: Command = Command {
     names: &["vtop"],
     summary: "virtual address to physical address, with every level of the page tables",
     synopsis: "[-u | -k] [-c task] address | symbol | (expression) ...",
-    options: &[
-        Opt { flag: "-u", value: None, help: "a user address" },
-        Opt { flag: "-k", value: None, help: "a kernel address" },
-        Opt { flag: "-c", value: Some("task"), help: "in the address space of this task" },
-    ],
+    options: &[USER, KERNEL, OF_TASK],
+    rows: &[MappingRow::TYPE],
     args: &[Arg::Symbol],
     description: "\
 Kernel addresses are walked from the kernel's own page tables, user addresses from those of the
@@ -37,62 +42,74 @@ value. An address that is not mapped shows how far the walk came.",
     run,
 };
 
-#[derive(Serialize)]
-struct Step {
-    level: &'static str,
-    /// Physical address of the entry.
-    entry: Hex,
-    value: Hex,
-}
-
-#[derive(Serialize)]
-struct Row {
-    virtual_address: Hex,
-    physical: Option<Hex>,
-    /// Kernel virtual address of the root table.
-    root: Option<Hex>,
-    steps: Vec<Step>,
-    page_size: Option<u64>,
-    flags: Vec<&'static str>,
-    /// The `struct page` of the frame.
-    page: Option<Hex>,
-    /// Why there is no physical address.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-}
-
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let kernel = session.kernel()?;
     let kernel = &*kernel;
     parsed.need(0, "an address")?;
-    let task = match parsed.value("-c") {
+    let task = match parsed.value(OF_TASK) {
         Some(word) => {
             let mut found = tasks::select(kernel, &[word.to_owned()])?;
             found.pop().ok_or_else(|| CommandError::failed(format!("{word}: no such task")))?
         }
         None => session.context(kernel)?,
     };
-    let forced = parsed.one_of(&["-u", "-k"])?;
+    let forced = parsed.one_of(&[USER, KERNEL])?;
     let mut unmapped = None;
     for word in &parsed.args {
         let address = session.address(word)?;
         let space = match forced {
-            Some("-u") => Space::User,
+            Some(USER) => Space::User,
             Some(_) => Space::Kernel,
-            None if is_kernel_address(address) => Space::Kernel,
+            None if is_kernel_address(kernel, address) => Space::Kernel,
             None => Space::User,
         };
         let (root, root_table) = match space {
+            // A kernel thread has no user space, and its page tables would show another's.
+            Space::User if task.mm().is_ok_and(|mm| mm.is_none()) => {
+                no_space(address, out)?;
+                continue;
+            }
             Space::User => (task.page_table()?, None),
             _ => kernel_root(kernel)?,
         };
         let walk = kernel.target().walk(root, address);
-        show(kernel, address, space, root_table, &walk, out)?;
+        let vma = match space {
+            Space::User => vma_of(kernel, task, address),
+            _ => None,
+        };
+        show(kernel, address, space, root_table, &walk, vma, out)?;
         if let Err(reason) = walk.end {
             unmapped = Some(necropsy_dump::Fault { address, space, reason });
         }
     }
     unmapped.map_or(Ok(()), |fault| Err(fault.into()))
+}
+
+/// A user address of a task that has no user space.
+fn no_space(address: u64, out: &mut Output) -> Outcome {
+    let row = MappingRow {
+        virtual_address: Hex(address),
+        physical: None,
+        root: None,
+        steps: Vec::new(),
+        page_size: None,
+        flags: Vec::new(),
+        page: None,
+        page_facts: None,
+        vma: None,
+        reason: Some("no_address_space"),
+    };
+    out.record(&row, |line| {
+        writeln!(line, "{:<10}  PHYSICAL", "VIRTUAL")?;
+        writeln!(line, "{:<10}  (not accessible)\n", format!("{address:x}"))
+    })
+}
+
+/// The mapping that a user address is in.
+fn vma_of(kernel: &Kernel, task: Task<'_>, address: u64) -> Option<VmaRow> {
+    let (vmas, _) = kernel.mappings(task.mm().ok()??).ok()?;
+    let vma = vmas.iter().find(|vma| (vma.start..vma.end).contains(&address))?;
+    Some(vm::vma_row(kernel, vma, &mut Faults::default()))
 }
 
 /// The kernel's root table: physical, and as a symbol if it has one.
@@ -123,21 +140,19 @@ fn show(
     space: Space,
     root: Option<u64>,
     walk: &Walk,
+    vma: Option<VmaRow>,
     out: &mut Output,
 ) -> Outcome {
-    let paging = kernel
-        .target()
-        .layout()
-        .map_or(PagingFormat::X86_64 { levels: 4, mask: 0 }, |layout| layout.paging);
+    let paging = kernel.target().paging();
     let top = walk.steps().first().map_or(0, |step| step.level);
-    let steps = walk.steps().iter().map(|step| Step {
+    let steps = walk.steps().iter().map(|step| StepRow {
         level: level_name(step.level, top),
         entry: Hex(step.entry),
         value: Hex(step.value),
     });
     let mapping = walk.end.ok();
-    let frame = mapping.map(|mapping| mapping.physical >> 12);
-    let row = Row {
+    let frame = mapping.map(|mapping| mapping.physical >> paging.page_shift());
+    let row = MappingRow {
         virtual_address: Hex(address),
         physical: mapping.map(|m| Hex(m.physical)),
         root: root.map(Hex),
@@ -145,6 +160,8 @@ fn show(
         page_size: mapping.map(|m| m.page_size),
         flags: mapping.map_or(Vec::new(), |m| paging.entry_flags(m.entry, m.page_size)),
         page: frame.and_then(|pfn| kernel.page_of(pfn).ok()).map(Hex),
+        page_facts: mapping.and_then(|mapping| pages::row(kernel, mapping.physical).ok()),
+        vma,
         reason: walk.end.err().map(Reason::name),
     };
     let width = if space == Space::User { 10 } else { 16 };
@@ -166,14 +183,21 @@ fn show(
         }
         let Some(mapping) = mapping else { return writeln!(line) };
         let base = mapping.physical & !(mapping.page_size - 1);
-        match mapping.page_size {
-            4096 => writeln!(line, "  PAGE: {base:x}\n")?,
-            0x20_0000 => writeln!(line, "  PAGE: {base:x}  (2MB)\n")?,
-            _ => writeln!(line, "  PAGE: {base:x}  ({}GB)\n", mapping.page_size >> 30)?,
+        let shift = mapping.page_size.trailing_zeros();
+        match shift {
+            _ if shift == paging.page_shift() => writeln!(line, "  PAGE: {base:x}\n")?,
+            30.. => writeln!(line, "  PAGE: {base:x}  ({}GB)\n", 1u64 << (shift - 30))?,
+            20.. => writeln!(line, "  PAGE: {base:x}  ({}MB)\n", 1 << (shift - 20))?,
+            _ => writeln!(line, "  PAGE: {base:x}  ({}KB)\n", mapping.page_size >> 10)?,
         }
         pte::write_table(line, mapping.entry, base, &row.flags)?;
-        if let Some(page) = row.page {
-            let frame = mapping.physical & !0xfff;
+        if let Some(vma) = &row.vma {
+            writeln!(line, "\n{}\n{}", vm::VMA_HEADING, vm::vma_text(vma).trim_end())?;
+        }
+        if let Some(facts) = &row.page_facts {
+            writeln!(line, "\n{}\n{}", pages::HEADING, pages::line(facts))?;
+        } else if let Some(page) = row.page {
+            let frame = mapping.physical >> paging.page_shift() << paging.page_shift();
             writeln!(line, "\n{:^16} {:>8}", "PAGE", "PHYSICAL")?;
             writeln!(line, "{page:016} {frame:>8x}")?;
         }

@@ -4,30 +4,32 @@ use std::ops::RangeInclusive;
 
 use necropsy_debuginfo::{Kind, Type, TypeId, Types};
 use necropsy_linux::Kernel;
-use necropsy_target::{
+use necropsy_machine::{
     expr::evaluate,
     format::{self, Offsets, Radix},
     scope::Scope,
 };
-use serde::Serialize;
+use necropsy_rows::Row;
 
+use crate::rows::types::{FoundTypeRow, WhatisRow};
 use crate::{
     CommandError, Outcome,
+    command::{Arg, Command, Example, Opt},
     parsed::Parsed,
-    registry::{Arg, Command, Example, Opt},
     render::Output,
     session::Session,
 };
+
+const OFFSETS: Opt = Opt::flag("-o", "offsets of members");
+const SIZES: Opt = Opt::value("-r", "size", "structures and unions of so many bytes");
+const HOLDING: Opt = Opt::value("-m", "type", "structures and unions that hold this type");
 
 pub(crate) static COMMAND: Command = Command {
     names: &["whatis"],
     summary: "the type of a symbol or expression, a type's definition, or types by size or member",
     synopsis: "[-o] type | symbol | expression\n[-r size[-size]] [-m type]",
-    options: &[
-        Opt { flag: "-o", value: None, help: "offsets of members" },
-        Opt { flag: "-r", value: Some("size"), help: "structures and unions of so many bytes" },
-        Opt { flag: "-m", value: Some("type"), help: "structures and unions that hold this type" },
-    ],
+    options: &[OFFSETS, SIZES, HOLDING],
+    rows: &[WhatisRow::TYPE, FoundTypeRow::TYPE],
     args: &[Arg::Expression],
     description: "\
 For -m, the type is a struct, union or typedef by its name; a member that is a pointer to it, or an
@@ -40,31 +42,19 @@ array of it, counts.",
     run,
 };
 
-#[derive(Serialize)]
-struct Row<'a> {
-    name: &'a str,
-    size: Option<u64>,
-    definition: String,
-}
-
-#[derive(Serialize)]
-struct Found<'a> {
-    size: u64,
-    r#type: &'a str,
-}
-
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let kernel = session.kernel()?;
     let kernel = &*kernel;
-    if parsed.has("-r") || parsed.has("-m") {
+    if parsed.has(SIZES) || parsed.has(HOLDING) {
         kernel.load_module_types();
-        let sizes = parsed.value("-r").map(|text| sizes(session, text)).transpose()?;
-        return search(kernel.types(), sizes, parsed.value("-m"), out);
+        let sizes = parsed.value(SIZES).map(|text| sizes(session, text)).transpose()?;
+        return search(kernel.types(), sizes, parsed.value(HOLDING), out);
     }
     parsed.need(0, "a type, symbol or expression")?;
     let text = parsed.text();
     let types = kernel.types();
-    let offsets = if parsed.has("-o") { Offsets::Relative(Radix::Decimal) } else { Offsets::None };
+    let offsets =
+        if parsed.has(OFFSETS) { Offsets::Relative(Radix::Decimal) } else { Offsets::None };
     let mut definition = String::new();
     let ty = match (named_type(kernel, &text), member_of(kernel, &text)) {
         (None, Some((ty, path))) => {
@@ -107,7 +97,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
             ty
         }
     };
-    let row = Row { name: &text, size: types.size_of(ty), definition };
+    let row = WhatisRow { name: &text, size: types.size_of(ty), definition };
     out.record(&row, |line| line.write_str(&row.definition))
 }
 
@@ -154,7 +144,7 @@ fn search(
     member: Option<&str>,
     out: &mut Output,
 ) -> Outcome {
-    let mut found: Vec<Found<'_>> = Vec::new();
+    let mut found: Vec<FoundTypeRow<'_>> = Vec::new();
     for kind in [Kind::Struct, Kind::Union] {
         for (name, ty) in types.names(kind) {
             let Some(composite) = types.as_composite(ty) else { continue };
@@ -163,7 +153,7 @@ fn search(
             }
             let holds = |wanted| composite.members.iter().any(|m| mentions(types, m.ty, wanted, 0));
             if member.is_none_or(holds) {
-                found.push(Found { size: composite.size, r#type: name });
+                found.push(FoundTypeRow { size: composite.size, r#type: name });
             }
         }
     }
@@ -172,12 +162,10 @@ fn search(
     }
     found.sort_by_key(|found| (found.size, found.r#type));
     found.dedup_by_key(|found| (found.size, found.r#type));
-    let width = found.iter().map(|f| f.size.to_string().len()).max().unwrap_or(0).max(4);
-    out.title(&format!("{:>width$}  TYPE", "SIZE"))?;
-    for row in &found {
-        out.record(row, |line| writeln!(line, "{:>width$}  {}", row.size, row.r#type))?;
-    }
-    Ok(())
+    let mut columns = FoundTypeRow::columns();
+    necropsy_rows::fit(&mut columns, &found);
+    out.heading(&columns)?;
+    found.iter().try_for_each(|row| out.row(&columns, row))
 }
 
 /// Anonymous members are looked into, so deep.

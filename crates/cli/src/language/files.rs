@@ -62,8 +62,8 @@ pub(crate) fn run_rc_files(session: &mut Session) {
             }
         };
         session.origin = Origin::RcFile;
-        for line in lines.map_while(Result::ok) {
-            run_rc_line(session, &file, &line);
+        for (number, line) in (1..).zip(lines.map_while(Result::ok)) {
+            run_rc_line(session, &format!("{}:{number}", file.display()), &line);
         }
         session.origin = Origin::Runtime;
     }
@@ -71,14 +71,30 @@ pub(crate) fn run_rc_files(session: &mut Session) {
 
 /// A line of an rc file that was written for crash may use what only crash has: a warning, no
 /// failure.
-fn run_rc_line(session: &mut Session, file: &Path, line: &str) {
-    let word = first_word(line.trim());
-    if matches!(word, "extend" | "gdb") && registry::find(word).is_none() {
-        eprintln!("necropsy: {}: {word}: crash only, skipped", file.display());
-        return;
+fn run_rc_line(session: &mut Session, place: &str, line: &str) {
+    let line = line.trim();
+    let word = first_word(line);
+    let comment = line.is_empty() || line.starts_with('#') || line.starts_with("//");
+    if comment || is_known(session, word) {
+        // `set vi`, `set emacs` and the rest run as anywhere.
+        run_line(session, line);
+    } else {
+        eprintln!("necropsy: {place}: {word}: no command of necropsy, skipped");
     }
-    // `set vi`, `set emacs` and the rest run as anywhere.
-    run_line(session, line);
+}
+
+/// Whether a line that begins with the word would run at all.
+fn is_known(session: &Session, word: &str) -> bool {
+    let name = word.trim_start_matches(['\\', '*', '!']);
+    let base = name.split(['.', '-', '[', ':']).next().unwrap_or("");
+    name.is_empty()
+        || word.starts_with('!')
+        || registry::COMMANDS.find(name).is_some()
+        || session.aliases.get(name).is_some()
+        || super::gdb::is_formatted(name)
+        || super::SHELL_WORDS.contains(&name)
+        || session.is_symbol(base)
+        || session.is_type(base).is_some()
 }
 
 fn rc_files() -> Vec<PathBuf> {

@@ -1,6 +1,7 @@
 //! The command language: one line in, one command (or shell line, or file of lines) run.
 
 pub(crate) mod files;
+mod gdb;
 mod shell;
 mod split;
 
@@ -12,10 +13,12 @@ use std::{
 
 use crate::{
     CommandError, Status,
+    command::Command,
     error::Outcome,
     names::TypeKind,
+    near,
     parsed::Parsed,
-    registry::{self, Command},
+    registry,
     render::{Form, Output, Sink},
     session::Session,
     settings::ErrorTarget,
@@ -30,7 +33,12 @@ const MAX_ALIASES: usize = 16;
 pub fn run_line(session: &mut Session, text: &str) {
     session.interrupted.store(false, Ordering::Relaxed);
     if let Err((name, error)) = execute(session, text) {
+        let form = session.settings.form;
+        if text.split_whitespace().any(|word| word == "--json") {
+            session.settings.form = Form::Json;
+        }
         report(session, &name, &error, None);
+        session.settings.form = form;
     }
 }
 
@@ -186,22 +194,33 @@ pub(crate) fn read_lines(
 /// Runs a command with its arguments, redirections apart.
 fn run_words(session: &mut Session, text: &str, out: &mut Output) -> Result<(), Failure> {
     let named = |error| (first_word(text).to_owned(), error);
+    session.commands = registry::COMMANDS;
     let mut words = split_words(text).map_err(named)?;
     let Some(first) = words.first().cloned() else {
         return Ok(());
     };
     let (command, drop_first) = match first.strip_prefix('\\') {
-        Some(name) => match registry::find(name) {
+        Some(name) => match registry::COMMANDS.find(name) {
             Some(command) => (command, true),
             None => return Err((name.to_owned(), CommandError::usage("command not found"))),
         },
-        None => match registry::find(&first) {
+        None => match registry::COMMANDS.find(&first) {
             Some(command) => (command, true),
+            None if gdb::is_formatted(&first) => {
+                words = gdb::translate(&words).map_err(named)?;
+                let command = words.first().and_then(|name| registry::COMMANDS.find(name));
+                let missing = || named(CommandError::usage("command not found"));
+                (command.ok_or_else(missing)?, true)
+            }
             None => implicit(session, &mut words).map_err(|e| (String::new(), e))?,
         },
     };
+    // Under the name that was typed, if it is one of the command's.
+    let typed = words.first().map_or("", String::as_str).trim_start_matches('\\');
+    let name =
+        command.names.iter().find(|name| **name == typed).unwrap_or(&command.name()).to_string();
     let words = words.into_iter().skip(usize::from(drop_first));
-    run_command(session, command, words, out).map_err(|error| (command.name().to_owned(), error))
+    run_command(session, command, words, out).map_err(|error| (name, error))
 }
 
 /// Runs `command`; also for commands that run others, as `foreach` does.
@@ -215,22 +234,42 @@ pub fn run_command(
     out: &mut Output,
 ) -> Outcome {
     let parsed = Parsed::new(command, words)?;
-    let form = if parsed.json { Form::Json } else { session.settings.form };
+    let form = parsed.form.unwrap_or(session.settings.form);
     if parsed.help {
         return out.with_form(form, |out| crate::commands::help::show(command, out));
     }
     let result = out.with_form(form, |out| (command.run)(session, &parsed, out));
     let tally = out.take_tally();
     if !tally.is_empty() {
-        eprintln!("{}: left out: {tally}", command.name());
+        out.note(&left_out(command.name(), &tally, form));
     }
     result
 }
 
-/// crash's commands that are still to come.
-const NOT_BUILT: &[&str] = &[
-    "kmem", "files", "vm", "net", "mount", "dev", "sig", "swap", "ipcs", "waitq", "fuser", "bpf",
-    "sbitmapq", "rustfilt", "gdb", "extend", "wr",
+/// What a command left out: for who reads objects, one of them.
+fn left_out(command: &str, tally: &necropsy_rows::Tally, form: Form) -> String {
+    if form != Form::Json {
+        return format!("{command}: left out: {tally}");
+    }
+    let parts = tally.iter().map(|(what, reason, count)| {
+        serde_json::json!({ "what": what, "reason": reason, "count": count })
+    });
+    let parts: Vec<serde_json::Value> = parts.collect();
+    serde_json::json!({ "left_out": parts, "command": command }).to_string()
+}
+
+/// crash's commands that are still to come: none.
+pub const NOT_BUILT: &[&str] = &[];
+
+/// crash's commands that there will not be, and what does their work.
+const REPLACED: [(&str, &str); 3] = [
+    ("gdb", "there is no gdb inside: p, whatis, dis, list and struct do what it is used for"),
+    (
+        "extend",
+        "crash's extensions cannot be loaded: --json of every command takes the place of pykdump \
+         and eppic, `trace` and `gcore` that of trace.so and gcore.so (\"help\" lists what there is)",
+    ),
+    ("wr", "a dump is never written to: there is no live system behind it"),
 ];
 
 /// A line which begins with no command: `*type …`, a symbol (`p`), a type (`struct`, `union`,
@@ -240,17 +279,15 @@ fn implicit(
     words: &mut [String],
 ) -> Result<(&'static Command, bool), CommandError> {
     let first = words.first().cloned().unwrap_or_default();
-    // Before symbols: kernels have variables called `files`.
-    if NOT_BUILT.contains(&first.as_str()) {
-        let text = format!("{first}: a command of crash that is not built yet; see `help`");
-        return Err(CommandError::Missing(text));
+    if let Some((name, instead)) = REPLACED.iter().find(|(name, _)| *name == first) {
+        return Err(CommandError::Missing(format!("{name}: {instead}")));
     }
     let unknown = || {
         let near = nearest(&first).map(|name| format!(" (did you mean {name}?)"));
         let near = near.unwrap_or_default();
         CommandError::usage(format!("command not found: {first}{near}; \"help\" lists them all"))
     };
-    let named = |name| registry::find(name).ok_or_else(unknown);
+    let named = |name| registry::COMMANDS.find(name).ok_or_else(unknown);
     if let Some(rest) = first.strip_prefix('*').filter(|rest| !rest.is_empty()) {
         words[0] = rest.to_owned();
         return Ok((named("*")?, false));
@@ -269,26 +306,20 @@ fn implicit(
 
 /// The command one typing error away from `word`.
 fn nearest(word: &str) -> Option<&'static str> {
-    let names = registry::COMMANDS.iter().flat_map(|command| command.names).copied();
-    let mut names = names.filter(|name| name.len() > 1 && word.len() > 1);
-    names.find(|name| one_edit_apart(word.as_bytes(), name.as_bytes()))
+    near::nearest(word, registry::COMMANDS.iter().flat_map(|command| command.names).copied())
 }
 
-/// Whether one insertion, deletion, replacement or swap of neighbours makes `a` into `b`.
-fn one_edit_apart(a: &[u8], b: &[u8]) -> bool {
-    let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
-    let same = short.iter().zip(long).take_while(|(x, y)| x == y).count();
-    let (short, long) = (&short[same..], &long[same..]);
-    match long.len() - short.len() {
-        0 => {
-            short.get(1..) == long.get(1..)
-                || (short.len() > 1
-                    && short[0] == long[1]
-                    && short[1] == long[0]
-                    && short[2..] == long[2..])
+/// Stacks lie beyond the end of a dump that was cut; the kernel's own words mostly do not.
+fn hint(name: &str, error: &CommandError) -> &'static str {
+    let reason = match error {
+        CommandError::Fault(fault) => Some(fault.reason),
+        _ => None,
+    };
+    match (name, reason) {
+        ("bt" | "explain" | "frame" | "locals", Some(necropsy_dump::Reason::Truncated)) => {
+            "; the kernel's own trace may be in the log: see log and report"
         }
-        1 => short == &long[1..],
-        _ => false,
+        _ => "",
     }
 }
 
@@ -304,9 +335,18 @@ pub(crate) fn report(
         return;
     }
     let name = if name.is_empty() { "necropsy" } else { name };
-    let text = format!("{name}: {error}");
+    let text = match session.settings.form {
+        // Who reads objects wants this one, too.
+        Form::Json => serde_json::json!({
+            "error": format!("{error}{}", hint(name, error)),
+            "command": name,
+            "status": error.status() as u8,
+        })
+        .to_string(),
+        _ => format!("{name}: {error}{}", hint(name, error)),
+    };
     let sent = match (&session.settings.error, out) {
-        (ErrorTarget::Output, Some(out)) if !out.is_json() => out.line(&text).is_ok(),
+        (ErrorTarget::Output, Some(out)) if out.is_text() => out.line(&text).is_ok(),
         (ErrorTarget::File(path), _) => std::fs::OpenOptions::new()
             .create(true)
             .append(true)

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read},
+    io::{self, IsTerminal, Read},
     path::{Path, PathBuf},
 };
 
@@ -98,7 +98,12 @@ impl Input {
 
     fn content(&self, name: Option<&str>) -> io::Result<Content> {
         let mut reader: Box<dyn Read> = match name {
-            None => Box::new(io::stdin()),
+            None => {
+                if io::stdin().is_terminal() {
+                    eprintln!("paste the log, then press Ctrl-D on a line of its own");
+                }
+                Box::new(io::stdin())
+            }
             Some(_) => Box::new(File::open(&self.0)?),
         };
         // A record that the kernel packed is padded: the container's reader knows about that.

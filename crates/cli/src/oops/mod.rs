@@ -12,16 +12,16 @@ use std::{
 };
 
 use clap::ValueEnum;
+use necropsy_diagnose::log;
 use necropsy_oops::{Options, TitleStyle, channel, reports_of_lines};
 
-pub(crate) use print::Printer;
-
 use crate::{
-    CommandError, Status, oops_lines,
+    CommandError, Status,
     opening::Request,
     render::{Form, Output, Sink},
 };
 use input::{Content, Input};
+pub(crate) use print::Printer;
 use symbols::{SymbolFiles, Symbols};
 
 /// Options of `oops`.
@@ -34,6 +34,9 @@ pub struct OopsArgs {
     /// One JSON object a report
     #[arg(long)]
     json: bool,
+    /// Comma-separated values, one line for each innermost element
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
     /// How reports are titled
     #[arg(long, value_enum, default_value_t = Style::Plain)]
     title_style: Style,
@@ -46,6 +49,21 @@ pub struct OopsArgs {
     /// Watch a growing file or a pipe, and show each report as it is complete
     #[arg(short, long)]
     follow: bool,
+}
+
+impl OopsArgs {
+    /// One log, nothing else asked for.
+    pub(crate) fn of(log: PathBuf) -> Self {
+        OopsArgs {
+            files: vec![log],
+            json: false,
+            csv: false,
+            title_style: Style::Plain,
+            all: false,
+            symbols: Vec::new(),
+            follow: false,
+        }
+    }
 }
 
 /// [`TitleStyle`] on the command line.
@@ -80,7 +98,7 @@ pub(crate) fn run(args: &OopsArgs) -> Status {
         }
     };
     let symbols = Symbols::of(&files);
-    let form = if args.json { Form::Json } else { Form::Text };
+    let form = Form::of(args.json, args.csv).unwrap_or(Form::Text);
     let mut out = Output::new(Sink::stdout(), form, Arc::default());
     let mut printer = Printer::new(&mut out, args.all);
     if !files.is_empty() {
@@ -98,6 +116,7 @@ pub(crate) fn run(args: &OopsArgs) -> Status {
     };
     let Work { printer, status, .. } = work;
     let found = printer.count();
+    let (silent, texts) = printer.silent();
     let status = match done.and_then(|()| out.finish()) {
         Ok(()) | Err(CommandError::BrokenPipe) => status,
         Err(error) => {
@@ -110,6 +129,8 @@ pub(crate) fn run(args: &OopsArgs) -> Status {
     }
     if found == 0 && status == Status::Done {
         eprintln!("no kernel report found");
+    } else if silent > 0 && texts > 1 {
+        eprintln!("no kernel report in {silent} of {texts} texts");
     }
     status
 }
@@ -168,7 +189,7 @@ impl Work<'_> {
             damaged => vec![format!("{damaged} messages are damaged")],
         };
         self.printer.begin(name, notes);
-        for report in reports_of_lines(oops_lines::of(&log), &self.options) {
+        for report in reports_of_lines(log::lines(&log), &self.options) {
             self.printer.report(report)?;
         }
         Ok(())

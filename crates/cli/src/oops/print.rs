@@ -4,9 +4,8 @@ use necropsy_oops::{
     Report, Symbolizer,
     render::{Page, Show},
 };
-use serde::Serialize;
 
-use crate::{Outcome, render::Output};
+use crate::{Outcome, render::Output, rows::oops::ReportRow};
 
 /// Prints the reports of one text after another.
 pub(crate) struct Printer<'a> {
@@ -22,17 +21,8 @@ pub(crate) struct Printer<'a> {
     count: usize,
     /// Nothing of this text has been printed yet.
     fresh: bool,
-}
-
-/// A report, and where it was found.
-#[derive(Serialize)]
-struct Row<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<&'a str>,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    notes: &'a [String],
-    #[serde(flatten)]
-    report: &'a Report,
+    /// Texts that had no report.
+    silent: usize,
 }
 
 impl<'a> Printer<'a> {
@@ -49,11 +39,13 @@ impl<'a> Printer<'a> {
             sources: 0,
             count: 0,
             fresh: true,
+            silent: 0,
         }
     }
 
     /// What comes now is of another text.
     pub(super) fn begin(&mut self, source: Option<String>, notes: Vec<String>) {
+        self.silent += usize::from(self.sources > 0 && self.fresh);
         self.source = source;
         self.notes = notes;
         self.sources += 1;
@@ -66,6 +58,11 @@ impl<'a> Printer<'a> {
         self.count
     }
 
+    /// How many of the texts so far had no report, and how many there were.
+    pub(super) fn silent(&self) -> (usize, usize) {
+        (self.silent + usize::from(self.sources > 0 && self.fresh), self.sources)
+    }
+
     /// Prints one.
     pub(crate) fn report(&mut self, mut report: Report) -> Outcome {
         report.index = self.count;
@@ -76,7 +73,7 @@ impl<'a> Printer<'a> {
             self.heading()?;
         }
         self.count += 1;
-        let row = Row { source: self.source.as_deref(), notes: &self.notes, report: &report };
+        let row = ReportRow { source: self.source.as_deref(), notes: &self.notes, report: &report };
         let page = &mut self.page;
         self.out.record(&row, |text| text.write_str(&page.add(&report)))
     }

@@ -14,12 +14,11 @@ use necropsy_debuginfo::{
     dwarf::{DebugFile, Dwarf},
 };
 use necropsy_linux::build_id::to_hex;
-use necropsy_oops::{Location, Place, Symbolizer};
-
-use crate::{
-    debug_files::files::{self, module_of, name_of, told},
-    debug_info,
+use necropsy_loader::{
+    files::{self, module_of, name_of, told},
+    index, open_file,
 };
+use necropsy_oops::{Location, Place, Symbolizer};
 
 /// The files that may be asked.
 #[derive(Debug, Default)]
@@ -131,8 +130,8 @@ impl SymbolFile {
             {
                 return Ok(Opened::SystemMap(table));
             }
-            let opened = debug_info::file(map, None).and_then(|file| match file.has_lines() {
-                true => debug_info::index(file).map(|dwarf| Opened::Debug(Box::new(dwarf))),
+            let opened = open_file(map).and_then(|file| match file.has_lines() {
+                true => index(file).map(|dwarf| Opened::Debug(Box::new(dwarf))),
                 false => Ok(Opened::Elf(Box::new(file))),
             });
             opened.map_err(|error| format!("{}: {error}", self.path.display()))

@@ -5,8 +5,9 @@ use std::{path::Path, sync::Arc};
 use reedline::{CompletionResult, Span, Suggestion};
 
 use crate::{
+    command::{Arg, Command},
     names::Names,
-    registry::{self, Arg, COMMANDS, Command},
+    registry::COMMANDS,
 };
 
 /// More candidates than this help nobody.
@@ -80,10 +81,10 @@ fn candidates(names: &dyn Names, line: &str) -> (usize, Vec<Candidate>) {
         };
         return first_word(names, start, word);
     };
-    let mut command = registry::find(first.strip_prefix('\\').unwrap_or(first));
+    let mut command = COMMANDS.find(first.strip_prefix('\\').unwrap_or(first));
     // `foreach UN bt -`: the options are those of the inner command.
     if command.is_some_and(|command| command.args.contains(&Arg::CommandLine)) {
-        command = before.rev().find_map(registry::find).or(command);
+        command = before.rev().find_map(|name| COMMANDS.find(name)).or(command);
     }
     let Some(command) = command else {
         return named(names, start, word);
@@ -129,7 +130,11 @@ fn first_word(names: &dyn Names, start: usize, word: &str) -> (usize, Vec<Candid
 
 fn options(command: &Command, word: &str) -> Vec<Candidate> {
     let own = command.options.iter().map(|opt| (opt.flag, opt.help));
-    let common = [("--json", "one JSON object a line"), ("--help", "explain the command")];
+    let common = [
+        ("--json", "one JSON object a line"),
+        ("--csv", "comma-separated values"),
+        ("--help", "explain the command"),
+    ];
     own.chain(common)
         .filter(|(flag, _)| flag.starts_with(word))
         .map(|(flag, help)| Candidate { help: Some(help), ..Candidate::word(flag) })

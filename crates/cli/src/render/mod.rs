@@ -1,32 +1,11 @@
 //! The one place that prints.
 //!
-//! A command yields rows: structs that serialise. [`Output`] renders each as text in crash's
-//! layout or as one JSON object a line, and passes it on at once, so that a million rows need the
-//! memory of one. A row's text is either columns ([`Column`], [`Output::row`]) or whatever a
-//! closure writes ([`Output::record`]); its JSON is always the struct.
-//!
-//! ```
-//! # use necropsy::render::{Column, Hex, Output};
-//! #[derive(serde::Serialize)]
-//! struct Module { name: String, base: Hex, size: u64 }
-//!
-//! const COLUMNS: &[Column<Module>] = &[
-//!     Column::right("BASE", 16, |m, cell| cell.put(m.base)),
-//!     Column::left("NAME", 12, |m, cell| cell.put(&m.name)),
-//!     Column::right("SIZE", 8, |m, cell| cell.put(m.size)),
-//! ];
-//!
-//! fn list(out: &mut Output) -> Result<(), necropsy::CommandError> {
-//!     out.heading(COLUMNS)?;
-//!     let row = Module { name: "loop".into(), base: Hex(0xffffffffc0000000), size: 40960 };
-//!     out.row(COLUMNS, &row)
-//! }
-//! ```
+//! A command yields rows (`rows/`, declared with [`necropsy_rows::row!`]). [`Output`] renders each
+//! as text in crash's layout, as one JSON object a line or as CSV, and passes it on at once, so
+//! that a million rows need the memory of one. A row's text is either the columns of its
+//! declaration ([`Output::row`]) or whatever a closure writes ([`Output::record`]).
 
-mod faults;
 mod sink;
-mod table;
-mod values;
 
 use std::{
     fmt,
@@ -39,22 +18,33 @@ use std::{
 
 use anstyle::Style;
 use necropsy_dump::Fault;
-use serde::Serialize;
+use necropsy_rows::{Csv, Row, write_heading, write_row};
 
-pub use faults::{FaultRow, Faults, Tally};
-pub use sink::{Capture, Sink};
-pub use table::{Align, Cell, Column};
-pub use values::{Hex, Size, or_fault};
+pub use necropsy_rows::{Cell, Column, FaultRow, Faults, Hex, Size, Tally, or_fault};
 
 use crate::{CommandError, error::Outcome};
+pub use sink::{Capture, Sink};
 
-/// Text or JSON.
+/// How rows are rendered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// crash's layout.
     Text,
     /// One JSON object a line.
     Json,
+    /// Comma-separated values.
+    Csv,
+}
+
+impl Form {
+    /// The form that flags ask for.
+    pub fn of(json: bool, csv: bool) -> Option<Form> {
+        match (json, csv) {
+            (true, _) => Some(Form::Json),
+            (_, true) => Some(Form::Csv),
+            _ => None,
+        }
+    }
 }
 
 /// Where a command's rows go.
@@ -65,23 +55,25 @@ pub struct Output {
     interrupted: Arc<AtomicBool>,
     tally: Tally,
     line: String,
+    csv: Csv,
 }
 
 impl Output {
     /// An output of `form` into `sink`; every row checks `interrupted`.
     pub fn new(sink: Sink, form: Form, interrupted: Arc<AtomicBool>) -> Self {
         let colour = form == Form::Text && sink.takes_colour();
-        Output { sink, form, colour, interrupted, tally: Tally::default(), line: String::new() }
+        let (tally, csv) = (Tally::default(), Csv::default());
+        Output { sink, form, colour, interrupted, tally, line: String::new(), csv }
     }
 
-    /// Whether rows are rendered as JSON. For commands whose *work* differs; rendering needs no
+    /// Whether rows are rendered for people. For commands whose *work* differs; rendering needs no
     /// such question.
-    pub fn is_json(&self) -> bool {
-        self.form == Form::Json
+    pub fn is_text(&self) -> bool {
+        self.form == Form::Text
     }
 
     /// One row. As text it is what `text` writes, line ends included.
-    pub fn record<R: Serialize>(
+    pub fn record<R: Row>(
         &mut self,
         row: &R,
         text: impl FnOnce(&mut dyn fmt::Write) -> fmt::Result,
@@ -93,6 +85,7 @@ impl Output {
                 serde_json::to_writer(&mut self.sink, row).map_err(io::Error::from)?;
                 self.sink.write_all(b"\n")?;
             }
+            Form::Csv => self.csv.write(row, &mut self.sink)?,
             Form::Text => {
                 text(&mut self.line).map_err(|_| CommandError::failed("a row cannot be shown"))?;
                 self.sink.write_all(self.line.as_bytes())?;
@@ -102,34 +95,38 @@ impl Output {
     }
 
     /// One row of a table.
-    pub fn row<R: Serialize>(&mut self, columns: &[Column<R>], row: &R) -> Outcome {
-        self.record(row, |line| table::write_row(line, columns, row))
+    /// Cells have no room for reasons: what they lack is counted, and told at the command's end.
+    pub fn row<R: Row>(&mut self, columns: &[Column<R>], row: &R) -> Outcome {
+        self.count_faults(row);
+        self.record(row, |line| write_row(line, columns, row))
+    }
+
+    fn count_faults<R: Row>(&mut self, row: &R) {
+        if self.form == Form::Text {
+            row.each_fault(&mut |fault| self.tally.add_row(fault));
+        }
     }
 
     /// One row of a table with a one-character mark in front, for which the heading leaves room.
-    pub fn marked_row<R: Serialize>(
-        &mut self,
-        mark: &str,
-        columns: &[Column<R>],
-        row: &R,
-    ) -> Outcome {
+    pub fn marked_row<R: Row>(&mut self, mark: &str, columns: &[Column<R>], row: &R) -> Outcome {
+        self.count_faults(row);
         self.record(row, |line| {
             line.write_str(mark)?;
-            table::write_row(line, columns, row)
+            write_row(line, columns, row)
         })
     }
 
     /// The heading line of a table; nothing in JSON.
     pub fn heading<R>(&mut self, columns: &[Column<R>]) -> Outcome {
         let mut line = String::new();
-        table::write_heading(&mut line, columns);
+        write_heading(&mut line, columns);
         self.title(&line)
     }
 
     /// The heading of a table whose rows are marked.
     pub fn marked_heading<R>(&mut self, columns: &[Column<R>]) -> Outcome {
         let mut line = String::from(" ");
-        table::write_heading(&mut line, columns);
+        write_heading(&mut line, columns);
         self.title(&line)
     }
 
@@ -189,10 +186,29 @@ impl Output {
     pub(crate) fn with_form<T>(&mut self, form: Form, work: impl FnOnce(&mut Output) -> T) -> T {
         let (outer, colour) = (self.form, self.colour);
         self.form = form;
+        // Each command names the columns of its own rows.
+        self.csv.restart();
         self.colour = colour && form == Form::Text;
         let result = work(self);
         (self.form, self.colour) = (outer, colour);
         result
+    }
+
+    /// Runs `work` with rows of the form that a command within a command was given, if it was.
+    pub(crate) fn in_form<T>(
+        &mut self,
+        form: Option<Form>,
+        work: impl FnOnce(&mut Output) -> T,
+    ) -> T {
+        match form {
+            Some(form) => self.with_form(form, work),
+            None => work(self),
+        }
+    }
+
+    /// Tells something beside the output: on standard error.
+    pub(crate) fn note(&self, text: &str) {
+        self.sink.note(text);
     }
 
     /// Takes the tally, leaving none.

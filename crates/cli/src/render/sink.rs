@@ -10,19 +10,28 @@ use std::{
 
 /// A shared buffer that tests read output from.
 #[derive(Debug, Clone, Default)]
-pub struct Capture(Arc<Mutex<Vec<u8>>>);
+pub struct Capture {
+    output: Arc<Mutex<Vec<u8>>>,
+    notes: Arc<Mutex<String>>,
+}
 
 impl Capture {
     /// What was written so far, and forgets it.
     pub fn take(&self) -> String {
-        let mut bytes = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut bytes = self.output.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         String::from_utf8_lossy(&std::mem::take(&mut *bytes)).into_owned()
+    }
+
+    /// What was told beside the output (on standard error, when there is a person), and forgets it.
+    pub fn take_notes(&self) -> String {
+        let mut notes = self.notes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        std::mem::take(&mut *notes)
     }
 }
 
 impl Write for Capture {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let mut bytes = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut bytes = self.output.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         bytes.extend_from_slice(buf);
         Ok(buf.len())
     }
@@ -86,6 +95,19 @@ impl Sink {
     /// A buffer in memory.
     pub fn capture(capture: Capture) -> Self {
         Sink(Inner::Capture(capture))
+    }
+
+    /// Tells something beside the output.
+    pub(super) fn note(&self, text: &str) {
+        match &self.0 {
+            Inner::Capture(capture) => {
+                let notes = capture.notes.lock();
+                let mut notes = notes.unwrap_or_else(std::sync::PoisonError::into_inner);
+                notes.push_str(text);
+                notes.push('\n');
+            }
+            _ => eprintln!("{text}"),
+        }
     }
 
     /// Whether the reader is a person at a terminal that shows colours.

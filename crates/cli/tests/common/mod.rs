@@ -54,8 +54,10 @@ pub(crate) fn rows(session: &mut Session, line: &str) -> Vec<Value> {
     let capture = Capture::default();
     run_captured(session, line, &capture);
     let text = capture.take();
+    // What `check` ends with is no row.
+    let lines = text.lines().filter(|line| !line.starts_with("check: "));
     let row = |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));
-    text.lines().map(row).collect()
+    lines.map(row).collect()
 }
 
 /// With the debug information of its kernel, and of the lab's module. None without them.

@@ -22,11 +22,11 @@ use base::Base;
 use necropsy::{language::run_captured, registry::COMMANDS, render::Capture, session::Session};
 use necropsy_dump::{Dump, OpenError, OpenOptions};
 use necropsy_linux::Kernel;
-use necropsy_target::{Target, layout::Overrides};
+use necropsy_machine::{Target, layout::Overrides};
 use places::{AREAS, Area, Places};
 
 const LINES: &[&str] =
-    &["sys", "log", "ps", "bt", "foreach bt", "mod", "struct task_struct", "report"];
+    &["sys", "log", "ps", "bt", "foreach bt", "mod", "struct task_struct", "report", "check"];
 /// Commands whose examples have nothing to do with the dump, or only wait.
 const NO_DUMP_NEEDED: &[&str] = &["alias", "ascii", "eval", "h", "help", "oops", "q", "repeat"];
 const TIME_LIMIT: Duration = Duration::from_secs(10);

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use necropsy_linux::{Error, Kernel, Result, xarray};
-use necropsy_target::unwind::Stack;
+use necropsy_machine::unwind::Stack;
 
 /// What is damaged, and with it what may not answer any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +21,7 @@ pub(super) enum Area {
     Unwind,
     Modules,
     Log,
+    History,
     ReadOnly,
     Anywhere,
 }
@@ -39,6 +40,7 @@ pub(super) const AREAS: &[Area] = &[
     Area::Unwind,
     Area::Modules,
     Area::Log,
+    Area::History,
     Area::ReadOnly,
     Area::Anywhere,
 ];
@@ -53,6 +55,7 @@ impl Area {
             Area::Stacks => &["sys", "log", "ps", "mod", "struct task_struct"],
             Area::Unwind => &["sys", "log", "ps", "mod", "struct task_struct"],
             Area::Modules => &["log", "ps", "struct task_struct"],
+            Area::History => &["log", "mod", "struct task_struct"],
             Area::Log => &["ps", "bt", "foreach bt", "mod", "struct task_struct"],
             _ => &[],
         }
@@ -77,6 +80,7 @@ impl Places {
             finder.cpus(),
             finder.modules(),
             finder.log(),
+            finder.history(),
         ];
         for error in found.into_iter().filter_map(Result::err) {
             eprintln!("not aimed at: {error}");
@@ -114,6 +118,30 @@ impl Finder<'_> {
     fn between(&mut self, area: Area, start: &str, end: &str) -> Result<()> {
         let (start, end) = (self.kernel.symbol(start)?, self.kernel.symbol(end)?);
         self.add(area, start, end.saturating_sub(start));
+        Ok(())
+    }
+
+    /// Rings of traces, pools of workers and their work, the state of RCU.
+    fn history(&mut self) -> Result<()> {
+        let (instances, _) = self.kernel.trace_instances()?;
+        for instance in instances {
+            self.add(Area::History, instance.address, 256);
+            for ring in instance.rings {
+                self.add(Area::History, ring.address, 512);
+                for page in ring.all {
+                    self.add(Area::History, page, ring.page_bytes);
+                }
+            }
+        }
+        let queues = self.kernel.workqueues()?;
+        for pool in queues.pools {
+            self.add(Area::History, pool.address, 1024);
+        }
+        for work in queues.work {
+            self.add(Area::History, work.address, 32);
+        }
+        let state = self.kernel.symbol("rcu_state")?;
+        self.add(Area::History, state, 4096);
         Ok(())
     }
 
@@ -159,7 +187,7 @@ impl Finder<'_> {
                 self.add(Area::Tasks, field.address(task.address)?, 16);
             }
             if let Ok(Some(mm)) = task.mm() {
-                self.add(Area::Tasks, mm, kernel.shapes().mm.size.unwrap_or(1024));
+                self.add(Area::Tasks, mm, kernel.shapes().mm.sizeof().unwrap_or(1024));
             }
             if let Ok(Stack { start, end, .. }) = task.own_stack()
                 && start != 0
@@ -176,10 +204,10 @@ impl Finder<'_> {
         let namespace = kernel.symbol("init_pid_ns")?;
         self.add(Area::Pids, namespace, 128);
         let root = kernel.shapes().pid_namespace.idr.address(namespace)?;
-        let node_size = kernel.shapes().xa_node.size.unwrap_or(576);
+        let node_size = kernel.shapes().xa_node.sizeof().unwrap_or(576);
         for entry in xarray::entries(kernel.target(), xarray::Layout::of(kernel)?, root) {
             let entry = entry?;
-            self.add(Area::Pids, entry.raw, kernel.shapes().pid.size.unwrap_or(112));
+            self.add(Area::Pids, entry.raw, kernel.shapes().pid.sizeof().unwrap_or(112));
             if let Some(node) = entry.node {
                 self.add(Area::Pids, node, node_size);
             }
@@ -199,7 +227,7 @@ impl Finder<'_> {
         }
         for cpu in kernel.possible_cpus() {
             let queue = kernel.runqueue(cpu)?;
-            self.add(Area::Cpus, queue, kernel.shapes().rq.size.unwrap_or(4096));
+            self.add(Area::Cpus, queue, kernel.shapes().rq.sizeof().unwrap_or(4096));
             self.add(Area::Cpus, kernel.shapes().rq.curr.address(queue)?, 24);
             for name in ["cpu_entry_area", "cea_exception_stacks", "hardirq_stack_ptr", "pcpu_hot"]
             {
@@ -220,7 +248,7 @@ impl Finder<'_> {
         let target = kernel.target();
         self.add(Area::Modules, kernel.symbol("modules")?, 16);
         for module in kernel.modules().0 {
-            let size = shapes.module.size.unwrap_or(1024);
+            let size = shapes.module.sizeof().unwrap_or(1024);
             self.add(Area::Modules, module.address, size);
             let tables = shapes.module.kallsyms.read(target, module.address)?;
             self.add(Area::Modules, tables, 40);

@@ -54,6 +54,17 @@ impl std::fmt::Debug for DebugFile {
     }
 }
 
+/// Code of a module as its file has it.
+#[derive(Debug)]
+pub struct PlacedCode {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// What the loader writes into, by address, ascending: relocations.
+    pub linked: Vec<Range<u64>>,
+    /// What other sections refer to in this one: the section, and the address.
+    pub named: Vec<(String, u64)>,
+}
+
 /// A section's bytes.
 #[derive(Debug)]
 enum Part {
@@ -65,6 +76,70 @@ enum Part {
 pub(super) type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
 
 impl DebugFile {
+    /// What the file has of the memory at an address that it was linked at, up to so many bytes or
+    /// the end of the section: `None` where it has no bytes, as a file of debug information alone
+    /// has none of code.
+    pub fn linked_bytes(&self, address: u64, len: usize) -> Option<Vec<u8>> {
+        let file = object::File::parse(&**self.bytes).ok()?;
+        let inside = |section: &object::Section<'_, '_>| {
+            has(&section.flags(), elf::SHF_ALLOC)
+                && address.wrapping_sub(section.address()) < section.size()
+        };
+        let section = file.sections().find(inside)?;
+        let bytes = section.uncompressed_data().ok()?;
+        let start = usize::try_from(address - section.address()).ok()?;
+        let end = start.saturating_add(len).min(bytes.len());
+        bytes.get(start..end).filter(|bytes| !bytes.is_empty()).map(<[u8]>::to_vec)
+    }
+
+    /// Start and size of a section as it was linked.
+    pub fn linked_section(&self, name: &str) -> Option<(u64, u64)> {
+        let file = object::File::parse(&**self.bytes).ok()?;
+        let section = file.section_by_name(name)?;
+        Some((section.address(), section.size()))
+    }
+
+    /// What a module's file has of the memory at an address that the kernel loaded it at, up to so
+    /// many bytes or the end of the section; `None` where it has no bytes.
+    pub fn placed_code(&self, address: u64, len: usize) -> Option<PlacedCode> {
+        let file = object::File::parse(&**self.bytes).ok()?;
+        let place = |section: &object::Section<'_, '_>| {
+            has(&section.flags(), elf::SHF_ALLOC).then_some(())?;
+            self.places.get(section.name().ok()?).copied()
+        };
+        let (section, base) = file.sections().find_map(|section| {
+            let base = place(&section)?;
+            (address.wrapping_sub(base) < section.size()).then_some((section, base))
+        })?;
+        let bytes = section.uncompressed_data().ok()?;
+        let start = usize::try_from(address - base).ok()?;
+        let end = start.saturating_add(len).min(bytes.len());
+        let bytes = bytes.get(start..end).filter(|bytes| !bytes.is_empty())?.to_vec();
+        let until = address.saturating_add(bytes.len() as u64);
+        let mut linked: Vec<Range<u64>> = section
+            .relocations()
+            .map(|(offset, relocation)| {
+                let at = base.wrapping_add(offset);
+                at..at.wrapping_add(u64::from(relocation.size().max(8)) / 8)
+            })
+            .filter(|written| written.start < until && written.end > address)
+            .collect();
+        linked.sort_unstable_by_key(|written| written.start);
+        let mut named = Vec::new();
+        for table in file.sections() {
+            let Ok(name) = table.name() else { continue };
+            for (_, relocation) in table.relocations() {
+                let RelocationTarget::Symbol(index) = relocation.target() else { continue };
+                let Ok(symbol) = file.symbol_by_index(index) else { continue };
+                if symbol.section_index() == Some(section.index()) {
+                    let at = base.wrapping_add(symbol.address());
+                    named.push((name.to_owned(), at.wrapping_add_signed(relocation.addend())));
+                }
+            }
+        }
+        Some(PlacedCode { bytes, linked, named })
+    }
+
     /// Finds the debug sections. The sections of a module are laid out one
     /// after the other, and its debug sections relocated to that.
     ///

@@ -25,13 +25,13 @@ use gimli::DebugInfoOffset;
 
 pub use cache::Cache;
 pub use calls::{Callee, TailCall};
-pub use cfi::{Cfi, Rule};
+pub use cfi::{Cfi, EhFrame, Rule};
 pub use compare::{Comparison, Difference};
-pub use file::{DebugFile, FileBytes, FileData};
+pub use file::{DebugFile, FileBytes, FileData, PlacedCode};
 pub use index::IndexBytes;
 pub use source::{Scope, SourceFrame, tidy};
 pub use types::Variable;
-pub use variables::{Frame, Local, Lost, Placed, register_name, register_number};
+pub use variables::{Frame, Local, Lost, Placed};
 
 use file::Slice;
 use index::Index;

@@ -109,13 +109,8 @@ const REGISTERS: [&str; 17] = [
 ];
 
 /// The name of a DWARF register of x86_64.
-pub fn register_name(number: u16) -> &'static str {
+fn register_name(number: u16) -> &'static str {
     REGISTERS.get(usize::from(number)).copied().unwrap_or("?")
-}
-
-/// A register's DWARF number by its name.
-pub fn register_number(name: &str) -> Option<u16> {
-    REGISTERS.iter().position(|register| *register == name).and_then(|n| u16::try_from(n).ok())
 }
 impl Dwarf {
     /// The arguments and variables of a function at an address, with their places. Types go into

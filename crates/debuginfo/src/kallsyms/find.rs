@@ -186,7 +186,7 @@ impl Place {
         };
         let raw = data.get(at..at.checked_add(count.checked_mul(width)?)?)?.to_vec();
         let table = address.wrapping_add(at as u64);
-        let addresses = Addresses { raw, table, relative_base: base };
+        let addresses = Addresses { raw, holes: Vec::new(), width, table, relative_base: base };
         encodings.iter().map(|&encoding| addresses.disorder(encoding, count)).min()
     }
 }

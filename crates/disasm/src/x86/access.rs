@@ -1,15 +1,19 @@
 //! What an instruction reads and writes.
 
 use iced_x86::{InstructionInfoFactory, OpAccess, Register};
+use necropsy_lexicon::{
+    Reg,
+    reg::{i386, x86_64},
+};
 
 use super::decode;
-use crate::{Arch, MemoryOperand};
+use crate::{Isa, MemoryOperand};
 
-pub(crate) fn memory_operands(arch: Arch, bytes: &[u8], address: u64) -> Vec<MemoryOperand> {
+pub(crate) fn memory_operands(arch: Isa, bytes: &[u8], address: u64) -> Vec<MemoryOperand> {
     decode(arch, bytes, address).map_or(Vec::new(), |decoded| operands_of(arch, &decoded))
 }
 
-pub(super) fn operands_of(arch: Arch, decoded: &iced_x86::Instruction) -> Vec<MemoryOperand> {
+pub(super) fn operands_of(arch: Isa, decoded: &iced_x86::Instruction) -> Vec<MemoryOperand> {
     let mut factory = InstructionInfoFactory::new();
     factory
         .info(decoded)
@@ -20,17 +24,14 @@ pub(super) fn operands_of(arch: Arch, decoded: &iced_x86::Instruction) -> Vec<Me
             if !read && !write {
                 return None;
             }
-            let segment = match memory.segment() {
-                Register::FS => Some("fs"),
-                Register::GS => Some("gs"),
-                _ => None,
-            };
             Some(MemoryOperand {
-                base: full_name(arch, memory.base()),
-                index: full_name(arch, memory.index()),
+                base: full(arch, memory.base()),
+                index: full(arch, memory.index()),
+                index_bytes: 8,
+                index_signed: false,
                 scale: memory.scale() as u8,
                 displacement: memory.displacement(),
-                segment,
+                segment: segment_base(arch, memory.segment()),
                 address_bytes: 1 << memory.address_size() as u8,
                 size_bytes: memory.memory_size().size() as u32,
                 read,
@@ -40,22 +41,18 @@ pub(super) fn operands_of(arch: Arch, decoded: &iced_x86::Instruction) -> Vec<Me
         .collect()
 }
 
-pub(crate) fn registers_used(
-    arch: Arch,
-    bytes: &[u8],
-    address: u64,
-) -> (Vec<&'static str>, Vec<&'static str>) {
+pub(crate) fn registers_used(arch: Isa, bytes: &[u8], address: u64) -> (Vec<Reg>, Vec<Reg>) {
     let (mut reads, mut writes) = (Vec::new(), Vec::new());
     let Some(decoded) = decode(arch, bytes, address) else { return (reads, writes) };
     let mut factory = InstructionInfoFactory::new();
     for used in factory.info(&decoded).used_registers() {
-        let Some(name) = full_name(arch, used.register()) else { continue };
+        let Some(reg) = full(arch, used.register()) else { continue };
         let (read, write) = directions(used.access());
-        if read && !reads.contains(&name) {
-            reads.push(name);
+        if read && !reads.contains(&reg) {
+            reads.push(reg);
         }
-        if write && !writes.contains(&name) {
-            writes.push(name);
+        if write && !writes.contains(&reg) {
+            writes.push(reg);
         }
     }
     (reads, writes)
@@ -70,16 +67,33 @@ fn directions(access: OpAccess) -> (bool, bool) {
     }
 }
 
+/// The base that a segment adds; none of those that are flat.
+pub(super) fn segment_base(arch: Isa, segment: Register) -> Option<Reg> {
+    match (segment, arch) {
+        (Register::FS, Isa::I386) => Some(i386::FS_BASE),
+        (Register::GS, Isa::I386) => Some(i386::GS_BASE),
+        (Register::FS, _) => Some(x86_64::FS_BASE),
+        (Register::GS, _) => Some(x86_64::GS_BASE),
+        _ => None,
+    }
+}
+
 /// The full general register that holds `register`, or `None` if it is of another kind.
-pub(super) fn full_name(arch: Arch, register: Register) -> Option<&'static str> {
-    const NAMES_64: [&str; 16] = [
-        "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12",
-        "r13", "r14", "r15",
-    ];
-    const NAMES_32: [&str; 8] = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"];
+pub(super) fn full(arch: Isa, register: Register) -> Option<Reg> {
+    use x86_64::*;
+    const ENCODED_64: [Reg; 16] =
+        [RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15];
     if !register.is_gpr() {
         return None;
     }
     let number = register.full_register().number();
-    if arch == Arch::I386 { NAMES_32.get(number).copied() } else { NAMES_64.get(number).copied() }
+    if arch == Isa::I386 {
+        // In the table of i386 they have the numbers of the encoding.
+        u8::try_from(number)
+            .ok()
+            .filter(|n| *n < 8)
+            .and_then(|n| Reg::new(necropsy_lexicon::Arch::I386, n))
+    } else {
+        ENCODED_64.get(number).copied()
+    }
 }

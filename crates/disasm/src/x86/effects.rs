@@ -6,24 +6,29 @@ use iced_x86::{
     RflagsBits,
 };
 
+use necropsy_lexicon::{
+    Reg,
+    reg::x86_64::{RAX, RBP, RSP},
+};
+
 use super::{
-    access::{self, full_name},
+    access::{self, full, segment_base},
     branch_target, decode, flow,
 };
 use crate::{
-    Arch, MemoryOperand,
+    Isa, MemoryOperand,
     effects::{Assignment, Condition, Effects, Expression, Flags, Operation},
 };
 
 type Decoded = iced_x86::Instruction;
 
 pub(crate) fn effects(bytes: &[u8], address: u64) -> Option<Effects> {
-    let decoded = decode(Arch::X86_64, bytes, address)?;
+    let decoded = decode(Isa::X86_64, bytes, address)?;
     let mut effects = Effects::none();
     effects.length = decoded.len() as u8;
     effects.flow = flow(&decoded);
     effects.target = branch_target(&decoded);
-    effects.traps = decoded.mnemonic() == Mnemonic::Ud2;
+    effects.traps = matches!(decoded.mnemonic(), Mnemonic::Ud0 | Mnemonic::Ud1 | Mnemonic::Ud2);
     effects.condition = condition(decoded.condition_code());
     effects.indirect =
         matches!(decoded.flow_control(), FlowControl::IndirectBranch | FlowControl::IndirectCall)
@@ -71,15 +76,11 @@ fn modelled(decoded: &Decoded, effects: &mut Effects) -> bool {
                 binary(Operation::Xor, source(decoded, 0, false), Expression::Constant(u64::MAX));
             assign(decoded, value, effects)
         }
-        Mnemonic::Cdqe => set(effects, "rax", register("rax", 4, true)),
+        Mnemonic::Cdqe => set(effects, RAX, register(RAX, 4, true)),
         Mnemonic::Cwde => set(
             effects,
-            "rax",
-            Expression::Extend {
-                value: Box::new(register("rax", 2, true)),
-                bytes: 4,
-                signed: false,
-            },
+            RAX,
+            Expression::Extend { value: Box::new(register(RAX, 2, true)), bytes: 4, signed: false },
         ),
         Mnemonic::Cmp => {
             effects.flags = Flags::Compared {
@@ -109,13 +110,13 @@ fn modelled(decoded: &Decoded, effects: &mut Effects) -> bool {
             if decoded.code() != Code::Leaveq {
                 return false;
             }
-            let saved = stack_operand("rbp", 0);
+            let saved = stack_operand(RBP, 0);
             set(
                 effects,
-                "rsp",
-                binary(Operation::Add, Expression::register("rbp"), Expression::Constant(8)),
+                RSP,
+                binary(Operation::Add, Expression::register(RBP), Expression::Constant(8)),
             );
-            set(effects, "rbp", Expression::Load { memory: saved, signed: false })
+            set(effects, RBP, Expression::Load { memory: saved, signed: false })
         }
         Mnemonic::Xchg => exchange(decoded, effects),
         Mnemonic::Call => {
@@ -127,7 +128,8 @@ fn modelled(decoded: &Decoded, effects: &mut Effects) -> bool {
             effects.flags = Flags::Unchanged;
             add_to_stack_pointer(effects, more.wrapping_add(8))
         }
-        Mnemonic::Nop | Mnemonic::Endbr64 | Mnemonic::Pause | Mnemonic::Jmp | Mnemonic::Ud2 => true,
+        Mnemonic::Nop | Mnemonic::Endbr64 | Mnemonic::Pause | Mnemonic::Jmp => true,
+        Mnemonic::Ud0 | Mnemonic::Ud1 | Mnemonic::Ud2 => true,
         _ => false,
     }
 }
@@ -136,14 +138,14 @@ fn modelled(decoded: &Decoded, effects: &mut Effects) -> bool {
 fn assign(decoded: &Decoded, value: Expression, effects: &mut Effects) -> bool {
     match decoded.op0_kind() {
         OpKind::Register => {
-            let Some(name) = full_name(Arch::X86_64, decoded.op0_register()) else {
+            let Some(reg) = full(Isa::X86_64, decoded.op0_register()) else {
                 // A segment, control or debug register: none of ours.
                 return false;
             };
             let bytes = width(decoded, 0);
             // Narrow writes keep the other bits.
             let value = if bytes < 4 { Expression::Unknown } else { Expression::cut(value, bytes) };
-            set(effects, name, value)
+            set(effects, reg, value)
         }
         OpKind::Memory => {
             let memory = MemoryOperand { write: true, ..memory(decoded, width(decoded, 0).into()) };
@@ -154,7 +156,7 @@ fn assign(decoded: &Decoded, value: Expression, effects: &mut Effects) -> bool {
     }
 }
 
-fn set(effects: &mut Effects, register: &'static str, value: Expression) -> bool {
+fn set(effects: &mut Effects, register: Reg, value: Expression) -> bool {
     effects.assignments.push(Assignment::Register { register, value });
     true
 }
@@ -213,7 +215,7 @@ fn push(decoded: &Decoded, value: Expression, effects: &mut Effects) -> bool {
     if width_of_stack(decoded) != 8 {
         return false;
     }
-    let memory = MemoryOperand { write: true, ..stack_operand("rsp", -8) };
+    let memory = MemoryOperand { write: true, ..stack_operand(RSP, -8) };
     effects.assignments.push(Assignment::Memory { memory, value });
     add_to_stack_pointer(effects, -8i64 as u64)
 }
@@ -225,19 +227,19 @@ fn pop(decoded: &Decoded, effects: &mut Effects) -> bool {
     if decoded.op0_kind() == OpKind::Memory {
         // The address is that of the stack pointer after the pop, if it is made of that.
         let mut memory = MemoryOperand { write: true, ..memory(decoded, 8) };
-        if memory.base == Some("rsp") {
+        if memory.base == Some(RSP) {
             memory.displacement = memory.displacement.wrapping_add(8);
         }
-        let value = Expression::Load { memory: stack_operand("rsp", 0), signed: false };
+        let value = Expression::Load { memory: stack_operand(RSP, 0), signed: false };
         effects.assignments.push(Assignment::Memory { memory, value });
         return add_to_stack_pointer(effects, 8);
     }
-    let Some(name) = full_name(Arch::X86_64, decoded.op0_register()) else { return false };
-    let value = Expression::Load { memory: stack_operand("rsp", 0), signed: false };
-    if name != "rsp" {
+    let Some(reg) = full(Isa::X86_64, decoded.op0_register()) else { return false };
+    let value = Expression::Load { memory: stack_operand(RSP, 0), signed: false };
+    if reg != RSP {
         add_to_stack_pointer(effects, 8);
     }
-    set(effects, name, value)
+    set(effects, reg, value)
 }
 
 fn exchange(decoded: &Decoded, effects: &mut Effects) -> bool {
@@ -245,13 +247,13 @@ fn exchange(decoded: &Decoded, effects: &mut Effects) -> bool {
         return false;
     }
     let (left, right) = (source(decoded, 0, false), source(decoded, 1, false));
-    let Some(second) = full_name(Arch::X86_64, decoded.op1_register()) else { return false };
+    let Some(second) = full(Isa::X86_64, decoded.op1_register()) else { return false };
     assign(decoded, right, effects) && set(effects, second, left)
 }
 
 fn add_to_stack_pointer(effects: &mut Effects, amount: u64) -> bool {
-    let value = binary(Operation::Add, Expression::register("rsp"), Expression::Constant(amount));
-    set(effects, "rsp", value)
+    let value = binary(Operation::Add, Expression::register(RSP), Expression::Constant(amount));
+    set(effects, RSP, value)
 }
 
 /// Bytes that a push or pop moves the stack pointer by.
@@ -266,8 +268,8 @@ fn binary(operation: Operation, left: Expression, right: Expression) -> Expressi
     Expression::Binary(operation, Box::new(left), Box::new(right))
 }
 
-fn register(name: &'static str, bytes: u8, signed: bool) -> Expression {
-    Expression::Register { name, bytes, signed: signed && bytes < 8 }
+fn register(register: Reg, bytes: u8, signed: bool) -> Expression {
+    Expression::Register { register, bytes, signed: signed && bytes < 8 }
 }
 
 /// An operand that is read.
@@ -276,8 +278,8 @@ fn source(decoded: &Decoded, operand: u32, signed: bool) -> Expression {
         OpKind::Register => {
             let of = decoded.op_register(operand);
             let high = matches!(of, Register::AH | Register::BH | Register::CH | Register::DH);
-            match full_name(Arch::X86_64, of) {
-                Some(name) if !high => register(name, of.size() as u8, signed),
+            match full(Isa::X86_64, of) {
+                Some(reg) if !high => register(reg, of.size() as u8, signed),
                 _ => Expression::Unknown,
             }
         }
@@ -318,16 +320,14 @@ fn memory(decoded: &Decoded, size_bytes: u32) -> MemoryOperand {
     let index = decoded.memory_index();
     let narrow = base.is_gpr32() || index.is_gpr32() || base == Register::EIP;
     MemoryOperand {
-        base: full_name(Arch::X86_64, base),
-        index: full_name(Arch::X86_64, index),
+        base: full(Isa::X86_64, base),
+        index: full(Isa::X86_64, index),
+        index_bytes: 8,
+        index_signed: false,
         scale: decoded.memory_index_scale() as u8,
         // Relative to the instruction pointer it is absolute already.
         displacement: decoded.memory_displacement64(),
-        segment: match decoded.memory_segment() {
-            Register::FS => Some("fs"),
-            Register::GS => Some("gs"),
-            _ => None,
-        },
+        segment: segment_base(Isa::X86_64, decoded.memory_segment()),
         address_bytes: if narrow { 4 } else { 8 },
         size_bytes,
         read: false,
@@ -335,10 +335,12 @@ fn memory(decoded: &Decoded, size_bytes: u32) -> MemoryOperand {
     }
 }
 
-fn stack_operand(base: &'static str, displacement: i64) -> MemoryOperand {
+fn stack_operand(base: Reg, displacement: i64) -> MemoryOperand {
     MemoryOperand {
         base: Some(base),
         index: None,
+        index_bytes: 8,
+        index_signed: false,
         scale: 1,
         displacement: displacement as u64,
         segment: None,
@@ -364,11 +366,11 @@ fn whatever_is_written(decoded: &Decoded, effects: &mut Effects) {
         if !written {
             continue;
         }
-        if let Some(register) = full_name(Arch::X86_64, used.register()) {
+        if let Some(register) = full(Isa::X86_64, used.register()) {
             set(effects, register, Expression::Unknown);
         }
     }
-    for memory in access::operands_of(Arch::X86_64, decoded) {
+    for memory in access::operands_of(Isa::X86_64, decoded) {
         if memory.write {
             effects.assignments.push(Assignment::Memory { memory, value: Expression::Unknown });
         }

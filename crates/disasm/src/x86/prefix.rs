@@ -4,10 +4,10 @@
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
 use super::decode;
-use crate::Arch;
+use crate::Isa;
 
 /// How many of the leading bytes are prefixes, REX included.
-pub(super) fn length(arch: Arch, bytes: &[u8]) -> usize {
+pub(super) fn length(arch: Isa, bytes: &[u8]) -> usize {
     bytes.iter().take_while(|&&byte| is_legacy(byte) || is_rex(arch, byte)).count()
 }
 
@@ -15,15 +15,15 @@ fn is_legacy(byte: u8) -> bool {
     matches!(byte, 0x66 | 0x67 | 0xf0 | 0xf2 | 0xf3 | 0x26 | 0x2e | 0x36 | 0x3e | 0x64 | 0x65)
 }
 
-fn is_rex(arch: Arch, byte: u8) -> bool {
-    arch == Arch::X86_64 && byte & 0xf0 == 0x40
+fn is_rex(arch: Isa, byte: u8) -> bool {
+    arch == Isa::X86_64 && byte & 0xf0 == 0x40
 }
 
 /// The words for the prefixes without effect on `decoded`, in the order of the bytes.
 ///
 /// Which ones have none is found by leaving them out: the same instruction decodes without them.
 /// Of equal prefixes the last one counts, so they are tried from the first on.
-pub(super) fn printed(arch: Arch, decoded: &Instruction, bytes: &[u8]) -> Vec<&'static str> {
+pub(super) fn printed(arch: Isa, decoded: &Instruction, bytes: &[u8]) -> Vec<&'static str> {
     let count = length(arch, bytes);
     let mut words = Vec::new();
     let mut kept = bytes.to_vec();
@@ -51,7 +51,7 @@ pub(super) fn printed(arch: Arch, decoded: &Instruction, bytes: &[u8]) -> Vec<&'
 
 /// Whether the REX prefix at `bytes[at]` has a bit that could be cleared, or none at all and
 /// could be left out.
-fn has_idle_bits(arch: Arch, decoded: &Instruction, bytes: &mut [u8], at: usize) -> bool {
+fn has_idle_bits(arch: Isa, decoded: &Instruction, bytes: &mut [u8], at: usize) -> bool {
     let rex = bytes[at];
     if rex == 0x40 {
         let mut without = bytes.to_vec();
@@ -72,7 +72,7 @@ fn has_idle_bits(arch: Arch, decoded: &Instruction, bytes: &mut [u8], at: usize)
 }
 
 /// Whether `bytes` decode to the same operation on the same operands as `decoded`.
-fn same(arch: Arch, decoded: &Instruction, bytes: &[u8]) -> bool {
+fn same(arch: Isa, decoded: &Instruction, bytes: &[u8]) -> bool {
     // Ends where the original ends, so that relative operands stay what they are.
     let address = decoded.next_ip().wrapping_sub(bytes.len() as u64);
     let Some(other) = decode(arch, bytes, address) else { return false };
@@ -93,7 +93,7 @@ fn same(arch: Arch, decoded: &Instruction, bytes: &[u8]) -> bool {
 }
 
 /// The segment that memory operands show: in 64-bit mode only `fs` and `gs` do.
-fn segment(arch: Arch, decoded: &Instruction) -> Register {
+fn segment(arch: Isa, decoded: &Instruction) -> Register {
     let has_memory = decoded.op_kinds().any(|kind| {
         matches!(
             kind,
@@ -109,7 +109,7 @@ fn segment(arch: Arch, decoded: &Instruction) -> Register {
     if !has_memory {
         return Register::None;
     }
-    if arch == Arch::I386 {
+    if arch == Isa::I386 {
         return decoded.segment_prefix();
     }
     match decoded.memory_segment() {
@@ -118,10 +118,10 @@ fn segment(arch: Arch, decoded: &Instruction) -> Register {
     }
 }
 
-fn legacy_word(arch: Arch, decoded: &Instruction, byte: u8) -> &'static str {
+fn legacy_word(arch: Isa, decoded: &Instruction, byte: u8) -> &'static str {
     match byte {
         0x66 => "data16",
-        0x67 if arch == Arch::I386 => "addr16",
+        0x67 if arch == Isa::I386 => "addr16",
         0x67 => "addr32",
         0xf0 => "lock",
         0xf2 if is_branch(decoded) => "bnd",

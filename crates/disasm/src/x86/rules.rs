@@ -2,12 +2,12 @@
 
 use iced_x86::{EncodingKind, Instruction, Mnemonic, OpKind, Register};
 
-use crate::Arch;
+use crate::Isa;
 
 /// Rewrites the mnemonic and the operands of one instruction to objdump's form. `opcode` is what
 /// follows the prefixes.
 pub(super) fn apply(
-    arch: Arch,
+    arch: Isa,
     decoded: &Instruction,
     opcode: &[u8],
     mnemonic: &mut String,
@@ -18,7 +18,7 @@ pub(super) fn apply(
     }
     name_string_segments(decoded, operands);
     show_idle_index(arch, decoded, opcode, operands);
-    if arch == Arch::I386 {
+    if arch == Isa::I386 {
         show_segment(decoded, operands);
     }
     match decoded.mnemonic() {
@@ -32,8 +32,8 @@ pub(super) fn apply(
         | Mnemonic::Iretd => {
             let usual = match mnemonic.as_str() {
                 "lretl" | "lcalll" | "ljmpl" | "iretl" => true,
-                "callq" | "jmpq" | "pushq" | "popq" | "retq" => arch == Arch::X86_64,
-                "calll" | "jmpl" | "pushl" | "popl" | "retl" => arch == Arch::I386,
+                "callq" | "jmpq" | "pushq" | "popq" | "retq" => arch == Isa::X86_64,
+                "calll" | "jmpl" | "pushl" | "popl" | "retl" => arch == Isa::I386,
                 _ => false,
             };
             if usual {
@@ -90,7 +90,7 @@ fn drop_count_of_one(opcode: &[u8], operands: &mut String) {
 
 /// A SIB byte that names no index, where none was needed, is shown as the index `%riz` or
 /// `%eiz`: assemblers pad 32-bit code with `lea 0x0(%esi,%eiz,1),%esi`.
-fn show_idle_index(arch: Arch, decoded: &Instruction, opcode: &[u8], operands: &mut String) {
+fn show_idle_index(arch: Isa, decoded: &Instruction, opcode: &[u8], operands: &mut String) {
     if !decoded.op_kinds().any(|kind| kind == OpKind::Memory)
         || decoded.memory_index() != Register::None
     {
@@ -112,7 +112,7 @@ fn show_idle_index(arch: Arch, decoded: &Instruction, opcode: &[u8], operands: &
     if sib >> 6 == 0 && sib & 7 == 4 {
         return;
     }
-    let index = if base.size() == 8 && arch == Arch::X86_64 { "riz" } else { "eiz" };
+    let index = if base.size() == 8 && arch == Isa::X86_64 { "riz" } else { "eiz" };
     if let Some(close) = operands.rfind(')') {
         operands.insert_str(close, &format!(",%{index},{}", 1 << (sib >> 6)));
     }

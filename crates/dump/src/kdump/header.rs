@@ -64,15 +64,41 @@ impl KdumpHeader {
         Some(header)
     }
 
-    /// The sub-header grows with the version; what a cut file lacks is left away.
+    /// The sub-header grows with the version; what a cut file lacks is left away. How its 8-byte
+    /// numbers are aligned follows from the machine, but QEMU packs them for every 32-bit one and
+    /// may not name the machine: the alignment in which the numbers agree is the right one.
     fn read_sub_header(&mut self, sub: Fields<'_>) {
-        // i386 aligns 8-byte numbers to 4 bytes, other 32-bit machines to 8.
-        let packed = Arch::from_uname(&self.uts.machine) == Some(Arch::I386);
+        let usual = if Arch::from_uname(&self.uts.machine) == Some(Arch::I386) { 4 } else { 8 };
+        let read = |align| {
+            let mut header = self.clone();
+            header.read_aligned(sub, align);
+            header
+        };
+        let usual_reading = read(usual);
+        let other_reading = read(12 - usual);
+        let is_better = !self.wide
+            && other_reading.disagreements(self.max_pfn)
+                < usual_reading.disagreements(self.max_pfn);
+        *self = if is_better { other_reading } else { usual_reading };
+    }
+
+    /// How many numbers of the sub-header cannot be, given the frames that the main header counts.
+    fn disagreements(&self, max_pfn: u64) -> usize {
+        let content = self.block_size..self.bitmap_offset().saturating_add(1);
+        let areas = [self.vmcoreinfo, self.notes, self.eraseinfo].into_iter().flatten();
+        let strays = areas.filter(|&(offset, size)| {
+            !content.contains(&offset) || !content.contains(&offset.saturating_add(size))
+        });
+        let is_other_size = max_pfn != u64::from(u32::MAX) && self.max_pfn != max_pfn;
+        strays.count() + usize::from(is_other_size)
+    }
+
+    /// `align`: of 8-byte numbers.
+    fn read_aligned(&mut self, sub: Fields<'_>, align: usize) {
         let word = if self.wide { 8 } else { 4 };
         let mut at = 0usize;
         let mut next = |size: usize| {
-            let align = if packed { size.min(4) } else { size };
-            at = at.next_multiple_of(align);
+            at = at.next_multiple_of(size.min(align));
             let value = sub.uint(at, size);
             at += size;
             value

@@ -1,29 +1,34 @@
 //! What a kdump-compressed set says about itself.
 
-use std::path::PathBuf;
-
 use super::{
     header::{EXCLUDED_VMEMMAP, INCOMPLETE, KdumpHeader},
     part::Part,
 };
 use crate::{
-    Arch, Format, FormatKind, Share, VmCoreInfo,
+    Arch, Format, FormatKind, Share, VmCoreInfo, guess,
     image::Image,
-    meta::{Completeness, CrashTime, FileInfo, Header, Meta, Truncation},
+    meta::{Completeness, CrashTime, FileInfo, Header, Input, Meta, Truncation},
     note,
 };
 
 /// Gathers header fields, notes and what is missing. `parts` are in ascending order, with
 /// `first` the first of them.
-pub(super) fn describe(first: &Part, parts: &[(PathBuf, Part)]) -> Meta {
+pub(super) fn describe(first: &Part, parts: &[(Input, Part)]) -> Meta {
     let head = &first.header;
-    let arch = Arch::from_uname(&head.uts.machine);
     // Every part carries the areas; a cut one may have lost its own.
     let find = |pick: fn(&KdumpHeader) -> Option<(u64, u64)>| {
         parts.iter().find_map(|(_, part)| area(&part.image, pick(&part.header)?))
     };
     let notes = find(|head| head.notes).map(|bytes| note::parse(&bytes, head.big_endian));
     let notes = notes.unwrap_or_default();
+    let info =
+        parts.iter().find_map(|(_, part)| vmcoreinfo(part)).map(|text| VmCoreInfo::parse(&text));
+    let guessed = || {
+        let by_info = info.as_ref().and_then(guess::by_vmcoreinfo);
+        let arch = by_info.or_else(|| guess::by_registers(&notes, head.big_endian));
+        arch.filter(|arch| (arch.pointer_size() == 8) == head.wide)
+    };
+    let arch = Arch::from_uname(&head.uts.machine).or_else(guessed);
     let (version, compression) = (head.version, first.compression());
     let mut format = Format::new(if notes.iter().any(|note| note.name == "QEMU") {
         FormatKind::QemuKdump { version, compression }
@@ -37,8 +42,7 @@ pub(super) fn describe(first: &Part, parts: &[(PathBuf, Part)]) -> Meta {
     let mut meta = Meta::new(format, arch, head.big_endian);
     meta.page_size = head.block_size;
     meta.pointer_size = arch.map_or(if head.wide { 8 } else { 4 }, Arch::pointer_size);
-    meta.vmcoreinfo =
-        parts.iter().find_map(|(_, part)| vmcoreinfo(part)).map(|text| VmCoreInfo::parse(&text));
+    meta.vmcoreinfo = info;
     meta.header = Header {
         uts: Some(head.uts.clone()),
         version: Some(head.version),
@@ -68,16 +72,11 @@ fn area(image: &Image, (offset, size): (u64, u64)) -> Option<Vec<u8>> {
     Some(image.get(offset, size)?.into_owned())
 }
 
-fn file_info((path, part): &(PathBuf, Part)) -> FileInfo {
-    FileInfo {
-        path: path.clone(),
-        size: part.image.file_len(),
-        truncated: part.is_truncated(),
-        pfns: (part.first, part.end),
-    }
+fn file_info((input, part): &(Input, Part)) -> FileInfo {
+    FileInfo::new(input, part.is_truncated(), (part.first, part.end))
 }
 
-fn completeness(head: &KdumpHeader, parts: &[(PathBuf, Part)]) -> Completeness {
+fn completeness(head: &KdumpHeader, parts: &[(Input, Part)]) -> Completeness {
     let any = |flag| parts.iter().any(|(_, part)| part.header.status & flag != 0);
     let truncated = parts.iter().filter(|(_, part)| part.is_truncated());
     let mut missing_parts = Vec::new();
@@ -100,12 +99,13 @@ fn completeness(head: &KdumpHeader, parts: &[(PathBuf, Part)]) -> Completeness {
         incomplete: any(INCOMPLETE),
         excluded_vmemmap: any(EXCLUDED_VMEMMAP),
         truncated: truncated
-            .map(|(path, part)| Truncation {
-                path: path.clone(),
-                expected: part.expected_len,
+            .map(|(input, part)| Truncation {
+                path: input.path.clone(),
+                expected: Some(part.expected_len).filter(|&expected| expected > part.image.len()),
                 actual: part.image.len(),
             })
             .collect(),
         missing_parts,
+        ..Completeness::default()
     }
 }

@@ -3,9 +3,9 @@
 use super::header::{self, KdumpHeader};
 use crate::{
     Compression, Reason,
-    bitmap::{self, Ranks},
+    bitmap::{Bitmap, First},
     bytes::Fields,
-    image::{Image, Span},
+    image::Image,
 };
 
 /// Bytes of a page descriptor: offset 8, size 4, flags 4, page flags 8.
@@ -22,10 +22,13 @@ pub(crate) struct Part {
     pub(crate) first: u64,
     pub(crate) end: u64,
     /// Frames that existed.
-    memory: Span,
+    memory: Bitmap,
     /// Frames in the dump; the same as `memory` where the file has one bitmap only.
-    stored: Span,
-    ranks: Ranks,
+    stored: Bitmap,
+    /// File offset of the end of the last bitmap, as far as frames go.
+    bits_end: u64,
+    /// Part of the bitmap is there, but does not unpack.
+    bits_lost: bool,
     /// Bytes that the file should have at least, going by its last descriptors.
     pub(crate) expected_len: u64,
 }
@@ -45,13 +48,24 @@ impl Part {
         let area = header.bitmap_blocks * header.block_size;
         let (len, skip) = if header.has_two_bitmaps() { (area / 2, area / 2) } else { (area, 0) };
         // Bits beyond the highest frame are never asked for.
-        let len = len.min(header.max_pfn.div_ceil(8)) as usize;
+        let len = len.min(header.max_pfn.div_ceil(8));
         let offset = header.bitmap_offset();
-        let memory = Span::new(&image, offset, len);
-        let stored = Span::new(&image, offset + skip, len);
+        let memory = Bitmap::new(&image, offset, len, First::Low);
+        let stored = Bitmap::new(&image, offset + skip, len, First::Low);
         let end = end.min(header.max_pfn);
-        let ranks = Ranks::default();
-        let mut part = Part { image, header, first, end, memory, stored, ranks, expected_len: 0 };
+        let bits_end = offset.saturating_add(skip).saturating_add(len);
+        let bits_lost = stored.bits() / 8 < image.extent(offset.saturating_add(skip), len);
+        let mut part = Part {
+            image,
+            header,
+            first,
+            end,
+            memory,
+            stored,
+            bits_end,
+            bits_lost,
+            expected_len: 0,
+        };
         part.expected_len = part.find_expected_len();
         part
     }
@@ -61,11 +75,16 @@ impl Part {
     /// the last few are looked at.
     fn find_expected_len(&self) -> u64 {
         let bitmaps_end = self.header.descriptor_offset();
-        if self.image.len() < bitmaps_end {
+        // The last bytes of the last bitmap's last block may be left away: they hold no frame.
+        let bits_end = self.bits_end;
+        if self.image.len() < bits_end {
             return bitmaps_end;
         }
         let count = self.index_of(self.end);
-        let table_end = bitmaps_end + count * DESCRIPTOR;
+        if count == 0 {
+            return bits_end;
+        }
+        let table_end = bitmaps_end.saturating_add(count.saturating_mul(DESCRIPTOR));
         let last_pages = (count.saturating_sub(64)..count)
             .filter_map(|index| self.descriptor_at(index).ok())
             .map(|page| page.offset.saturating_add(page.size as u64));
@@ -73,7 +92,7 @@ impl Part {
     }
 
     pub(crate) fn is_truncated(&self) -> bool {
-        self.expected_len > self.image.len() || self.image.is_cut()
+        self.expected_len > self.image.len() || self.image.is_cut() || self.bits_lost
     }
 
     /// Whether frames that the bitmap promises may be gone: cut, or never written for lack of
@@ -82,33 +101,50 @@ impl Part {
         self.is_truncated() || self.header.status & header::INCOMPLETE != 0
     }
 
-    pub(crate) fn memory_bits(&self) -> &[u8] {
-        self.memory.bytes(&self.image)
-    }
-
-    pub(crate) fn stored_bits(&self) -> &[u8] {
-        self.stored.bytes(&self.image)
-    }
-
     /// Whether the frame existed; `None` beyond the bitmap.
     pub(crate) fn existed(&self, pfn: u64) -> Option<bool> {
-        bitmap::test(self.memory_bits(), pfn)
+        self.memory.test(&self.image, pfn)
     }
 
     /// Whether the dump (not just this part) has the frame; `None` beyond the bitmap.
     pub(crate) fn is_dumped(&self, pfn: u64) -> Option<bool> {
-        bitmap::test(self.stored_bits(), pfn)
+        self.stored.test(&self.image, pfn)
+    }
+
+    /// The first run of frames of `from..end` that existed.
+    pub(crate) fn memory_run(&self, from: u64, end: u64) -> Option<(u64, u64)> {
+        run(&self.memory, &self.image, from, end)
+    }
+
+    /// The first run of frames of `from..end` that the bitmap has as dumped.
+    pub(crate) fn dumped_run(&self, from: u64, end: u64) -> Option<(u64, u64)> {
+        run(&self.stored, &self.image, from, end)
+    }
+
+    /// The first frame of a run of dumped ones whose descriptor is not in a hole of the file, nor
+    /// beyond its end.
+    pub(crate) fn next_described(&self, (first, end): (u64, u64)) -> Option<u64> {
+        let index = self.index_of(first);
+        let table = self.header.descriptor_offset();
+        let at = table.saturating_add(index.saturating_mul(DESCRIPTOR));
+        let data = self.image.next_data(at);
+        if data >= self.image.len() {
+            return None;
+        }
+        let next = (data - table) / DESCRIPTOR;
+        let pfn = first.saturating_add(next.saturating_sub(index));
+        (pfn < end).then_some(pfn)
     }
 
     /// Whether the dump has a frame of `first..end`.
     pub(crate) fn has_dumped_between(&self, first: u64, end: u64) -> bool {
-        bitmap::find(self.stored_bits(), first, end, true).is_some()
+        self.stored.find(&self.image, first, end, true).is_some()
     }
 
     /// Position of `pfn`'s descriptor in this file.
     fn index_of(&self, pfn: u64) -> u64 {
-        let bits = self.stored_bits();
-        self.ranks.rank(bits, pfn) - self.ranks.rank(bits, self.first.min(pfn))
+        let rank = |pfn| self.stored.rank(&self.image, pfn);
+        rank(pfn) - rank(self.first.min(pfn))
     }
 
     /// How the first compressed page of a sample is compressed, if one is.
@@ -167,4 +203,11 @@ impl Part {
         }
         Ok(Descriptor { offset, size: size as usize, compression })
     }
+}
+
+/// The first run of set bits in `from..end`.
+fn run(bits: &Bitmap, image: &Image, from: u64, end: u64) -> Option<(u64, u64)> {
+    let first = bits.find(image, from, end, true)?;
+    let stop = bits.find(image, first, end, false);
+    Some((first, stop.unwrap_or(end.min(bits.bits()))))
 }

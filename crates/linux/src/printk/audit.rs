@@ -32,7 +32,7 @@ impl Kernel {
     /// The messages in the audit queues, and what could not be read.
     ///
     /// # Errors
-    /// [`Error::Missing`] when this kernel has no audit queues.
+    /// [`Error::NoSuch`] when this kernel has no audit queues.
     pub fn audit_log(&self) -> Result<(Vec<AuditMessage>, Vec<Error>)> {
         let names = QUEUES
             .iter()
@@ -57,8 +57,8 @@ impl Kernel {
             if !seen.insert(skb) || seen.len() > MAX_MESSAGES {
                 return Err(Error::corrupt(format!("audit queue at {queue:x}: cycle at {skb:x}")));
             }
-            let data = shapes.sk_buff.data.read(target, skb)?;
-            let len = shapes.sk_buff.len.read(target, skb)?;
+            let buffer = shapes.sk_buff.at(target, skb);
+            let (data, len) = (buffer.data()?, buffer.len()?);
             if !(HEADER..=MAX_MESSAGE).contains(&len) {
                 return Err(Error::corrupt(format!("audit message at {skb:x}: {len} bytes")));
             }
@@ -68,7 +68,7 @@ impl Kernel {
                 kind: target.read_u16(data.wrapping_add(4))?,
                 text: super::text_of(&text).unwrap_or_default(),
             });
-            skb = shapes.sk_buff.next.read(target, skb)?;
+            skb = buffer.next()?;
         }
         Ok(())
     }

@@ -1,24 +1,25 @@
 //! The plain ring of text before 3.5 (kernel/printk.c): lines as they went to the console,
 //! `<level>` and, with CONFIG_PRINTK_TIME, `[seconds]` in front of each.
 
-use super::{Log, Lookup, MAX_RING, Record};
+use super::{Log, MAX_RING, Record};
 use crate::{
     error::{Error, Result},
+    kernel::Kernel,
     span::Span,
 };
 
-pub(super) fn read(lookup: &Lookup<'_>) -> Result<Log> {
-    let target = lookup.kernel.target();
-    let pointer = target.read_u64(lookup.symbol("log_buf")?)?;
-    let size = u64::from(target.read_u32(lookup.symbol("log_buf_len")?)?);
+pub(super) fn read(kernel: &Kernel) -> Result<Log> {
+    let (target, variables) = (kernel.target(), &kernel.shapes().log_variables);
+    let pointer = target.read_pointer(variables.buffer.address()?)?;
+    let size = u64::from(target.read_u32(variables.buffer_len.address()?)?);
     if !size.is_power_of_two() || size > MAX_RING {
         return Err(Error::corrupt(format!("a log of {size} bytes")));
     }
     // How many bytes were ever written. It was 64 bits wide before 2.6.25; the low half serves.
-    let end = u64::from(target.read_u32(lookup.symbol("log_end")?)?);
+    let end = u64::from(target.read_u32(variables.end.address()?)?);
     let buffer = Span::read(target, pointer, size);
     let mut log = lines(buffer.sparse(), end);
-    log.errors.extend(buffer.holes().iter().map(|hole| Error::Fault(hole.2)));
+    log.errors.extend(buffer.holes().iter().map(|hole| Error::from(hole.2)));
     Ok(log)
 }
 

@@ -27,12 +27,10 @@ impl Kernel {
     /// The buffers of all CPUs, and what could not be read.
     ///
     /// # Errors
-    /// [`Error::Missing`] when this kernel has no such buffers: since 5.15 the log needs none.
+    /// [`Error::NoSuch`] when this kernel has no such buffers: since 5.15 the log needs none.
     pub fn printk_safe(&self) -> Result<(Vec<SafeBuffer>, Vec<Error>)> {
         let shape = &self.shapes().printk_safe_seq_buf;
-        if shape.size.is_none() {
-            return Err(Error::no_type("printk_safe_seq_buf"));
-        }
+        shape.sizeof()?;
         let (mut buffers, mut errors) = (Vec::new(), Vec::new());
         for name in ["nmi_print_seq", "safe_print_seq"] {
             if self.symbol(name).is_err() {
@@ -52,7 +50,8 @@ impl Kernel {
         let shape = &self.shapes().printk_safe_seq_buf;
         let target = self.target();
         let address = self.per_cpu(name, cpu)?;
-        let len = shape.len.read(target, address)? as u32;
+        let buffer = shape.at(target, address);
+        let len = buffer.len()? as u32;
         let room = shape.buffer.size()?.min(1 << 20);
         let bytes = target.read_bytes(shape.buffer.address(address)?, room.min(len.into()))?;
         Ok(SafeBuffer {
@@ -60,7 +59,7 @@ impl Kernel {
             cpu,
             address,
             len,
-            messages_lost: shape.message_lost.read(target, address)? as u32,
+            messages_lost: buffer.message_lost()? as u32,
             lines: lines(&bytes),
         })
     }

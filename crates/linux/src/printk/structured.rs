@@ -1,15 +1,19 @@
 //! The ring of variable-length records, 3.5 to 5.9 (kernel/printk/printk.c): a header with its
 //! length, the text, then a dictionary of `KEY=value` with NULs between.
 
-use super::{Caller, LOG_CONT, Log, Lookup, MAX_RING, Record};
+use super::{Caller, LOG_CONT, Log, MAX_RING, Record, level_and_flags, offset, size};
 use crate::{
     error::{Error, Result},
-    span::{Span, number},
+    kernel::Kernel,
+    shape::Variable,
+    shapes::PrintkLog,
+    span::{Numbers, Span},
 };
 
 /// Sizes and offsets in bytes.
 #[derive(Debug, Clone)]
 struct Layout {
+    numbers: Numbers,
     header: usize,
     time: usize,
     len: usize,
@@ -23,37 +27,37 @@ struct Layout {
 }
 
 impl Layout {
-    fn find(lookup: &Lookup<'_>) -> Result<Layout> {
-        // `struct log` until 3.10.
-        let tag = if lookup.size("printk_log").is_ok() { "printk_log" } else { "log" };
-        let dict_len = lookup.offset(tag, "dict_len")?;
+    fn find(shape: &PrintkLog, numbers: Numbers) -> Result<Layout> {
+        let dict_len = offset(&shape.dict_len)?;
         Ok(Layout {
-            header: lookup.size(tag)?,
-            time: lookup.offset(tag, "ts_nsec")?,
-            len: lookup.offset(tag, "len")?,
-            text_len: lookup.offset(tag, "text_len")?,
+            numbers,
+            header: size(&shape.structure)?,
+            time: offset(&shape.time)?,
+            len: offset(&shape.len)?,
+            text_len: offset(&shape.text_len)?,
             dict_len,
             // VMCOREINFO does not name it; it has always followed dict_len.
             control: dict_len + 2,
-            level16: lookup.offset(tag, "level").is_ok() && lookup.offset(tag, "facility").is_err(),
-            caller: lookup.offset(tag, "caller_id").ok(),
+            level16: shape.level.exists() && !shape.facility.exists(),
+            caller: offset(&shape.caller).ok(),
         })
     }
 }
 
-pub(super) fn read(lookup: &Lookup<'_>) -> Result<Log> {
-    let target = lookup.kernel.target();
-    let layout = Layout::find(lookup)?;
-    let pointer = target.read_u64(lookup.symbol("log_buf")?)?;
-    let size = u64::from(target.read_u32(lookup.symbol("log_buf_len")?)?);
+pub(super) fn read(kernel: &Kernel) -> Result<Log> {
+    let (target, shapes) = (kernel.target(), kernel.shapes());
+    let variables = &shapes.log_variables;
+    let layout = Layout::find(&shapes.printk_log, Numbers::of(target))?;
+    let pointer = target.read_pointer(variables.buffer.address()?)?;
+    let size = u64::from(target.read_u32(variables.buffer_len.address()?)?);
     if size == 0 || size > MAX_RING {
         return Err(Error::corrupt(format!("a log of {size} bytes")));
     }
-    let index = |name: &str| Ok::<_, Error>(target.read_u32(lookup.symbol(name)?)? as usize);
-    let seq =
-        lookup.symbol("log_first_seq").and_then(|at| Ok(target.read_u64(at)?)).unwrap_or_default();
+    let index = |at: &Variable| Ok::<_, Error>(target.read_u32(at.address()?)? as usize);
+    let seq = variables.first_seq.address().and_then(|at| Ok(target.read_u64(at)?));
     let buffer = Span::read(target, pointer, size);
-    Ok(walk(&layout, &buffer, index("log_first_idx")?, index("log_next_idx")?, seq))
+    let (first, next) = (index(&variables.first_index)?, index(&variables.next_index)?);
+    Ok(walk(&layout, &buffer, first, next, seq.unwrap_or_default()))
 }
 
 fn walk(layout: &Layout, buffer: &Span, first: usize, next: usize, first_seq: u64) -> Log {
@@ -61,10 +65,11 @@ fn walk(layout: &Layout, buffer: &Span, first: usize, next: usize, first_seq: u6
     let mut at = first;
     let mut seq = first_seq;
     let mut wrapped = false;
+    let length = |header: &[u8]| layout.numbers.number(header, layout.len, 2) as usize;
     while at != next {
         // A record of length 0, or no room for a header, says: go on at the beginning.
         let header = match buffer.get(at, layout.header) {
-            Ok(Some(header)) if number(header, layout.len, 2) > 0 => header,
+            Ok(Some(header)) if length(header) > 0 => header,
             Ok(_) if !wrapped => {
                 wrapped = true;
                 at = 0;
@@ -79,7 +84,7 @@ fn walk(layout: &Layout, buffer: &Span, first: usize, next: usize, first_seq: u6
                 break;
             }
         };
-        let length = number(header, layout.len, 2) as usize;
+        let length = length(header);
         if length < layout.header || (wrapped && at >= first) {
             log.errors.push(Error::corrupt(format!("log record of {length} bytes at {at:x}")));
             break;
@@ -92,25 +97,26 @@ fn walk(layout: &Layout, buffer: &Span, first: usize, next: usize, first_seq: u6
 }
 
 fn record(layout: &Layout, buffer: &Span, at: usize, header: &[u8], seq: u64) -> Record {
-    let control = number(header, layout.control, 2) as u16;
+    let number = |at, size| layout.numbers.number(header, at, size);
     let (level, facility, flags) = if layout.level16 {
+        let control = number(layout.control, 2) as u16;
         (control as u8 & 7, (control >> 3) as u8, 0)
     } else {
-        let [facility, rest] = control.to_le_bytes();
-        (rest >> 5, facility, rest & 0x1f)
+        let (level, flags) = level_and_flags(layout.numbers, number(layout.control + 1, 1) as u8);
+        (level, number(layout.control, 1) as u8, flags)
     };
     let mut record = Record {
         seq,
-        time_ns: Some(number(header, layout.time, 8)),
+        time_ns: Some(number(layout.time, 8)),
         level: Some(level),
         facility,
-        caller: layout.caller.map(|at| Caller::from_id(number(header, at, 4) as u32)),
+        caller: layout.caller.map(|at| Caller::from_id(number(at, 4) as u32)),
         continuation: flags & LOG_CONT != 0,
         ..Record::default()
     };
-    let room = (number(header, layout.len, 2) as usize).saturating_sub(layout.header);
-    let text_len = (number(header, layout.text_len, 2) as usize).min(room);
-    let dict_len = (number(header, layout.dict_len, 2) as usize).min(room - text_len);
+    let room = (number(layout.len, 2) as usize).saturating_sub(layout.header);
+    let text_len = (number(layout.text_len, 2) as usize).min(room);
+    let dict_len = (number(layout.dict_len, 2) as usize).min(room - text_len);
     match buffer.get(at + layout.header, text_len + dict_len) {
         Ok(Some(bytes)) => {
             let (text, dict) = bytes.split_at(text_len);
@@ -138,6 +144,7 @@ mod tests {
 
     fn layout() -> Layout {
         Layout {
+            numbers: Numbers::default(),
             header: 16,
             time: 0,
             len: 8,
@@ -211,6 +218,6 @@ mod tests {
         holed.punch(second, 128, Fault::kernel(0, Reason::Excluded));
         let log = walk(&layout(), &holed, 0, 99, 0);
         assert_eq!(texts(&log), ["good"]);
-        assert!(matches!(log.errors[..], [Error::Fault(_)]));
+        assert!(matches!(log.errors[..], [Error::Fault(..)]));
     }
 }

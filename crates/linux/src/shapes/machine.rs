@@ -2,14 +2,14 @@
 
 shapes! {
     /// The firmware's map of memory.
-    E820Table = "e820_table" {
+    E820Table = "e820_table" for mach {
         count: "nr_entries",
         entries: "entries",
     }
     /// A range of it.
-    E820Entry = "e820_entry" {
+    E820Entry = "e820_entry" for mach {
         address: "addr",
-        size_: "size",
+        size: "size",
         kind: "type",
     }
 }

@@ -2,11 +2,10 @@
 
 shapes! {
     /// An address space.
-    Mm = "mm_struct" {
+    Mm = "mm_struct" for ps vtop rd {
         pgd: "pgd",
         total_vm: "total_vm",                               // pages
-        rss_stat: "rss_stat",                               // percpu counters since 6.2
-        rss_count?o: "rss_stat.count",
+        rss: array "rss_stat" | embedded "rss_stat.count",  // percpu counters since 6.2
         map_count: "map_count",
         arg_start: "arg_start",
         arg_end: "arg_end",
@@ -16,8 +15,17 @@ shapes! {
         mm_count: "mm_count",
     }
     /// A counter with a per-CPU part.
-    PercpuCounter = "percpu_counter" {
+    PercpuCounter = "percpu_counter" for ps {
         count: "count",
         counters: "counters",
+    }
+}
+
+constants! {
+    /// The kinds of pages that an address space counts and holds; swap is not among them.
+    PageKinds = "counters of pages" for ps {
+        file: "MM_FILEPAGES",
+        anonymous: "MM_ANONPAGES",
+        shared: maybe "MM_SHMEMPAGES",                      // 4.5; among those of files before
     }
 }

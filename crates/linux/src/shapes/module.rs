@@ -2,79 +2,78 @@
 
 shapes! {
     /// A loaded module.
-    Module = "module" {
+    Module = "module" for mod sym dis bt {
         list: "list",
         state: "state",
         name: "name",
-        mem?o: "mem",                                       // 6.4: seven ranges
-        core_layout?o: "core_layout",                       // before
-        init_layout?o: "init_layout",
+        ranges: array "mem" | embedded "core_layout",       // 6.4: seven ranges; before: two
+        init_layout: maybe "init_layout",
         kallsyms: "kallsyms",
-        percpu?o: "percpu",
-        percpu_size?o: "percpu_size",
+        percpu: maybe "percpu",
+        percpu_size: maybe "percpu_size",
         taints: "taints",
-        sect_attrs?o: "sect_attrs",
-        notes_attrs?o: "notes_attrs",
-        build_id?o: "build_id",
-        num_orcs?o: "arch.num_orcs",
-        orc_ip?o: "arch.orc_unwind_ip",
-        orc?o: "arch.orc_unwind",
-        version?o: "version",
-        srcversion?o: "srcversion",
-        refcnt?o: "refcnt",
-        source_list?o: "source_list",
+        sect_attrs: maybe "sect_attrs",
+        notes_attrs: maybe "notes_attrs",
+        build_id: maybe "build_id",
+        num_orcs: maybe "arch.num_orcs",
+        orc_ip: maybe "arch.orc_unwind_ip",
+        orc: maybe "arch.orc_unwind",
+        version: maybe "version",
+        srcversion: maybe "srcversion",
+        refcnt: maybe "refcnt",
+        source_list: maybe "source_list",
     }
     /// Where a module's sections are: kernel/module/sysfs.c, before 5.12 kernel/module.c.
-    ModuleSectAttrs = "module_sect_attrs" {
-        nsections?o: "nsections",                           // until 6.13
+    ModuleSectAttrs = "module_sect_attrs" for mod {
+        nsections: maybe "nsections",                       // until 6.13
         attrs: "attrs",
-        bin_attrs?o: "grp.bin_attrs",                       // ends with NULL
+        bin_attrs: maybe "grp.bin_attrs",                   // ends with NULL
     }
     /// A section of a module until 6.13.
-    ModuleSectAttr = "module_sect_attr" {
-        name?o: "battr.attr.name" | "name",                 // 5.8
-        address?o: "address",
+    ModuleSectAttr = "module_sect_attr" for mod {
+        name: maybe "battr.attr.name" | "name",             // 5.8
+        address: maybe "address",
     }
     /// A section of a module since 6.14 (include/linux/sysfs.h).
-    BinAttribute = "bin_attribute" {
+    BinAttribute = "bin_attribute" for mod {
         name: "attr.name",
         private: "private",
     }
     /// One range of a module since 6.4.
-    ModuleMemory = "module_memory" {
-        base?o: "base",
-        size_?o: "size",
+    ModuleMemory = "module_memory" for mod sym dis bt {
+        base: maybe "base",
+        size: maybe "size",
     }
     /// The ranges of a module until 6.3.
-    ModuleLayout = "module_layout" {
-        base?o: "base",
-        size_?o: "size",
-        text_size?o: "text_size",
+    ModuleLayout = "module_layout" for mod sym dis bt {
+        base: maybe "base",
+        size: maybe "size",
+        text_size: maybe "text_size",
     }
     /// A module's symbol table.
-    ModKallsyms = "mod_kallsyms" {
+    ModKallsyms = "mod_kallsyms" for sym dis bt {
         symtab: "symtab",
         num_symtab: "num_symtab",
         strtab: "strtab",
-        typetab?o: "typetab",
+        typetab: maybe "typetab",
     }
     /// include/uapi/linux/elf.h
-    ElfSymbol = "elf64_sym" {
+    ElfSymbol = "elf64_sym" for sym dis bt {
         name: "st_name",
         info: "st_info",
         shndx: "st_shndx",
         value: "st_value",
-        size_: "st_size",
+        size: "st_size",
     }
     /// An entry of the list of modules that brought BTF.
-    BtfModule = "btf_module" {
-        list?o: "list",
-        module?o: "module",
-        btf?o: "btf",
+    BtfModule = "btf_module" for struct p whatis {
+        list: maybe "list",
+        module: maybe "module",
+        btf: maybe "btf",
     }
     /// A loaded BTF.
-    Btf = "btf" {
-        data?o: "data",
-        data_size?o: "data_size",
+    Btf = "btf" for struct p whatis {
+        data: maybe "data",
+        data_size: maybe "data_size",
     }
 }

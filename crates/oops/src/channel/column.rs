@@ -13,7 +13,7 @@ pub(super) struct Column {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Part {
+pub(super) enum Part {
     /// Letters and digits.
     Word,
     Blanks,
@@ -77,10 +77,13 @@ impl Column {
     }
 }
 
-fn part_of(c: char) -> Part {
+pub(super) fn part_of(c: char) -> Part {
     match c {
         ' ' | '\t' => Part::Blanks,
-        c if c.is_alphanumeric() => Part::Word,
+        // letters of scripts whose vowels are marks of their own
+        c if c.is_alphanumeric() || !c.is_ascii() && !"•·›»│┃→‣◦▪–—…".contains(c) => {
+            Part::Word
+        }
         c => Part::Mark(c),
     }
 }
@@ -143,6 +146,10 @@ impl Ballot {
         let mut shape = self.common?;
         let end = shape.iter().rposition(|part| *part == Part::Blanks)? + 1;
         shape.truncate(end);
+        // `#3  f+0x1/0x2` of a debugger is numbered, not marked
+        if let [Part::Mark('#'), Part::Word, ..] = shape.as_slice() {
+            return None;
+        }
         let marked = shape.windows(2).any(|pair| {
             matches!(pair, [Part::Mark('|' | '#'), _] | [Part::Mark('>'), Part::Blanks])
         });

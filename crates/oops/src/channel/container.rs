@@ -246,10 +246,14 @@ fn utf16(bytes: &[u8]) -> Option<Vec<u8>> {
 /// A mail whose body is quoted-printable.
 fn quoted_printable(bytes: &[u8]) -> Option<Vec<u8>> {
     let head = &bytes[..bytes.len().min(64 * 1024)];
-    memchr::memmem::find(
+    let declared = memchr::memmem::find(
         &head.to_ascii_lowercase(),
         b"content-transfer-encoding: quoted-printable",
-    )?;
+    )
+    .is_some();
+    if !declared && !reads_as_quoted_printable(head) {
+        return None;
+    }
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
     while let Some(at) = memchr::memchr(b'=', rest) {
@@ -272,11 +276,39 @@ fn quoted_printable(bytes: &[u8]) -> Option<Vec<u8>> {
         }
     }
     out.extend_from_slice(rest);
-    // The head must not be found again.
-    let mark = memchr::memmem::find(&out.to_ascii_lowercase(), b"quoted-printable")?;
-    out[mark] = b'Q';
-    out[mark + 1] = b'-';
+    if declared {
+        // The head must not be found again.
+        let mark = memchr::memmem::find(&out.to_ascii_lowercase(), b"quoted-printable")?;
+        out[mark] = b'Q';
+        out[mark + 1] = b'-';
+    }
     Some(out)
+}
+
+/// A mail's body without its head: rows end in `=` at the width that mail has, and no `=` stands
+/// for itself.
+fn reads_as_quoted_printable(head: &[u8]) -> bool {
+    const WIDTH: std::ops::RangeInclusive<usize> = 40..=77;
+    let mut soft = 0;
+    for row in head.split(|&b| b == b'\n') {
+        let row = row.strip_suffix(b"\r").unwrap_or(row);
+        // a rule is no text, and the last row may be cut
+        if !row.contains(&b'=') || row.ends_with(b"==") {
+            continue;
+        }
+        let broken = row.ends_with(b"=");
+        let body = if broken { &row[..row.len() - 1] } else { row };
+        let escape = |at: usize| {
+            body.get(at + 1..at + 3).is_some_and(|code| {
+                code.iter().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(b))
+            })
+        };
+        if !memchr::memchr_iter(b'=', body).all(escape) {
+            return false;
+        }
+        soft += usize::from(broken && WIDTH.contains(&row.len()));
+    }
+    soft >= 2
 }
 
 #[cfg(test)]

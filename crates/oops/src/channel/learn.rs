@@ -2,6 +2,7 @@
 //! markup, framing, width, column, hosts, misread characters.
 
 use super::column::Ballot;
+use super::inner;
 use super::markup::{self, Markup};
 use super::ocr::{self, Mender};
 use super::prefix::{self, Customs};
@@ -83,6 +84,16 @@ impl Form {
             }
         }
         form.customs.column = ballot.winner();
+
+        let mut ballot = inner::Ballot::default();
+        for row in &rows {
+            let (_, at) = prefix::strip(row, &form.customs);
+            // the header of a record is known, and read apart
+            if kmsg::header(&row[at..]).is_none() {
+                ballot.count(&row[at..]);
+            }
+        }
+        form.customs.inner = ballot.winner();
 
         for row in &rows {
             let (meta, at) = prefix::strip(row, &form.customs);

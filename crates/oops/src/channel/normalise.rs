@@ -213,6 +213,21 @@ impl<'a> Normaliser<'a> {
             return;
         };
         row.text = text;
+        if syslog::is_broadcast(&row.text) {
+            return;
+        }
+        let text = self.form.framing == Framing::Text;
+        if let Some(lines) = text.then(|| literal_lines(&row.text)).flatten() {
+            let Row { number, offset, .. } = row;
+            for text in lines {
+                self.whole_row(Row { text: Cow::Owned(text), number, offset });
+            }
+            return;
+        }
+        self.whole_row(row);
+    }
+
+    fn whole_row(&mut self, mut row: Row<'a>) {
         if self.form.mender.is_some()
             && let Some(mended) = ocr::mend_prefix(&row.text)
         {
@@ -379,6 +394,38 @@ impl<'a> Normaliser<'a> {
         let index = known.unwrap_or(self.origins.len() - 1);
         (self.origins.get(index)? == origin).then_some(index as u32)
     }
+}
+
+/// Line ends of one row that have to be spelled out before it is believed to be many.
+const FEWEST_ENDS: usize = 3;
+
+/// What a row that is many begins some of its lines with.
+const SIGNS: [&str; 8] =
+    ["Call Trace:", "Call trace:", "CPU: ", "RIP: ", "Oops", "BUG: ", "pc : ", "Krnl "];
+
+/// The lines of a row in which somebody's program has written line ends as `\n`, or the kernel's
+/// own `\x0a` as it read it.
+fn literal_lines(text: &str) -> Option<Vec<String>> {
+    memchr::memchr(b'\\', text.as_bytes())?;
+    let ends =
+        |end: &str| memchr::memmem::find_iter(text.as_bytes(), end).take(FEWEST_ENDS).count();
+    let marked = |lines: &[String]| {
+        lines.iter().filter(|line| SIGNS.iter().any(|sign| line.contains(sign))).count()
+    };
+    let record = [",-;", ",-,", ",c;", ",+;"].iter().any(|flag| text.contains(flag));
+    if ends("\\x0a") > 0 && !record {
+        let plain = kmsg::unescape(text);
+        let lines: Vec<String> = plain.split('\n').map(str::to_owned).collect();
+        return (marked(&lines) >= 1).then_some(lines);
+    }
+    if ends("\\n") < FEWEST_ENDS {
+        return None;
+    }
+    // one of them begins like a message of a crash: a format or a path does not
+    let text = text.trim().trim_matches(['"', '\'', ',']);
+    let lines = text.split("\\n").map(|line| line.trim_end_matches("\\r").replace("\\t", "\t"));
+    let lines: Vec<String> = lines.collect();
+    (marked(&lines) >= 2).then_some(lines)
 }
 
 /// Is the row indented by at least the width of the prefix before it?

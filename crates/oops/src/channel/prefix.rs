@@ -2,6 +2,7 @@
 //! tried in turn until none fits.
 
 use super::column::Column;
+use super::inner::Inner;
 use super::{calendar, printk, syslog};
 use crate::{Context, LineKind};
 
@@ -24,6 +25,8 @@ pub(super) struct Meta {
 pub(super) struct Customs {
     /// A column of a collector that no grammar here knows.
     pub(super) column: Option<Column>,
+    /// What stands between the prefixes that a grammar knows and the message.
+    pub(super) inner: Option<Inner>,
     /// Hosts whose kernel speaks in the capture.
     pub(super) hosts: Vec<String>,
     /// Blanks that the collector always puts behind its date.
@@ -66,6 +69,12 @@ pub(super) fn strip(row: &str, customs: &Customs) -> (Meta, usize) {
             break;
         }
     }
+    if meta.kind != LineKind::User
+        && let Some(taken) = customs.inner.as_ref().and_then(|inner| inner.strip(&row[at..]))
+    {
+        meta.recognised = true;
+        at += taken;
+    }
     (meta, at)
 }
 
@@ -78,6 +87,13 @@ fn layer(text: &str, meta: &mut Meta, customs: &Customs) -> Option<usize> {
         b' ' | b'\t' => {
             let body = text.trim_start_matches([' ', '\t']);
             let blanks = text.len() - body.len();
+            // below syslogd's line to all terminals
+            if !said_kernel(meta)
+                && let Some(taken) = syslog::kernel_tag(body)
+            {
+                kernel_says(meta);
+                return Some(blanks + taken);
+            }
             let stamp = printk::plain_stamp(body).is_some() && meta.time_ns.is_none();
             stamp.then(|| stamped(body, meta, customs)).flatten().map(|taken| blanks + taken)
         }
@@ -111,9 +127,11 @@ fn stamped(text: &str, meta: &mut Meta, customs: &Customs) -> Option<usize> {
     let (time, mut at) = printk::stamp(text)?;
     kernel_says(meta);
     meta.time_ns = time.or(meta.time_ns);
-    if let Some((context, taken)) = printk::caller(&text[at..]) {
+    // util-linux 2.41 puts a blank before the caller
+    let blank = usize::from(text[at..].starts_with(" ["));
+    if let Some((context, taken)) = printk::caller(&text[at + blank..]) {
         meta.context = context;
-        at += taken;
+        at += blank + taken;
     } else if let Some((level, taken)) = printk::priority(&text[at..]) {
         meta.level = Some((level & 7) as u8);
         at += taken + usize::from(text[at + taken..].starts_with('.'));

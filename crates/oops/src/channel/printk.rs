@@ -114,9 +114,16 @@ pub(super) fn vendor_caller(text: &str) -> Option<(Context, usize)> {
     };
     let list = bracket(&body[cpu..], 48)?;
     let parts: Vec<&str> = list.split(':').map(str::trim).collect();
+    // a kernel thread's name may have a colon of its own
     let pid = match parts[..] {
-        [number, _, pid] if all_digits(number) => pid,
-        [pid, _] if body.starts_with('(') => pid,
+        [pid, _, ..] if body.starts_with('(') => pid,
+        [number, comm, .., pid]
+            if number.len() <= 4
+                && all_digits(number)
+                && (parts.len() == 3 || comm.bytes().any(|b| b.is_ascii_alphabetic())) =>
+        {
+            pid
+        }
         _ => return None,
     };
     let pid = pid.parse().ok()?;
@@ -189,6 +196,8 @@ mod tests {
         assert_eq!(caller("[T] x"), None);
         assert_eq!(vendor_caller(" [0:  swapper/0:    1] x"), Some((Context::Task(1), 22)));
         assert_eq!(vendor_caller("(0)[17:swapper/0]x"), Some((Context::Task(17), 17)));
+        assert_eq!(vendor_caller(" [1:  kworker/1:3:18034] x"), Some((Context::Task(18034), 24)));
+        assert_eq!(vendor_caller("(1)[17:kworker/1:3]x"), Some((Context::Task(17), 19)));
         assert_eq!(vendor_caller(" [<c0101010>] (f) from"), None);
         assert_eq!(vendor_caller(" [1:2] x"), None);
     }

@@ -22,6 +22,69 @@ pub(super) enum Cut {
     Offset,
     /// `knlGS:`, `dereference at`: a value.
     Value,
+    /// `PID: 1`: more digits.
+    Digits,
+    /// Words that no message ends with, as mail programs break after them: a row of [`WORDS`].
+    Words(usize),
+}
+
+/// How a row ends that a mail program has broken, what it must hold as well, and how the rest of
+/// it begins. Each is a message that does not end so.
+const WORDS: &[(&str, &str, Rest)] = &[
+    ("at virtual", "nable to handle", Rest::Text("address ")),
+    ("at virtual address", "nable to handle", Rest::Hex),
+    ("address:", "BUG: ", Rest::Hex),
+    ("virtual address:", "nable to handle", Rest::Hex),
+    (" at", "WARNING: ", Rest::Source),
+    ("RIP:", "", Rest::Text("0010:")),
+    (">]", "RIP: 0010:[<", Rest::Symbol),
+    (">]", " from [<", Rest::Text("(")),
+    ("cause:", "badaddr: ", Rest::Hex),
+    (" ?", "", Rest::Symbol),
+    ("ot tainted", "", Rest::Release),
+    ("Tainted:", "", Rest::Text("G ")),
+    (",", "at virtual address ", Rest::Text("epc == ")),
+    (",", "at virtual address ", Rest::Text("era == ")),
+    ("TNPC:", "TSTATE: ", Rest::Hex),
+    ("ret_pc:", "sp: ", Rest::Hex),
+    ("", "INFO: task ", Rest::Text("blocked for more than")),
+];
+
+/// How the rest of a broken row begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    /// With these words.
+    Text(&'static str),
+    /// With a number of eight digits or more.
+    Hex,
+    /// With a place in the source.
+    Source,
+    /// With a function and an offset.
+    Symbol,
+    /// With a kernel's release.
+    Release,
+}
+
+impl Rest {
+    fn begins(self, body: &str) -> bool {
+        let first = body.split(' ').next().unwrap_or_default();
+        match self {
+            Rest::Text(text) => body.starts_with(text),
+            Rest::Hex => {
+                let bare = first.strip_prefix("0x").unwrap_or(first);
+                bare.len() >= 8 && is_hex(bare)
+            }
+            Rest::Source => first.rsplit_once(':').is_some_and(|(file, line)| {
+                file.contains('.') && !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit())
+            }),
+            Rest::Symbol => first.split_once("+0x").is_some_and(|(name, offset)| {
+                !name.is_empty() && !name.contains(['[', '<', ':']) && offset.contains("/0x")
+            }),
+            Rest::Release => {
+                first.split('.').take(2).filter(|part| part.parse::<u16>().is_ok()).count() == 2
+            }
+        }
+    }
 }
 
 /// What a row lacks, if it may lack something.
@@ -31,7 +94,16 @@ pub(super) fn cut_of(row: &str) -> Option<Cut> {
     match last {
         b'/' if in_offset(row) => Some(Cut::Offset),
         b':' if ends_with_register(row) => Some(Cut::Value),
+        b'0'..=b'9' if ends_in_task(row) => Some(Cut::Digits),
         b't' if row.ends_with("dereference at") || row.ends_with("request at") => Some(Cut::Value),
+        b':' if ends_with_small_register(row) => Some(Cut::Value),
+        b'0'..=b'9' if names_task(row) => Some(Cut::Words(WORDS.len() - 1)),
+        b'l' | b's' | b':' | b't' | b']' | b'?' | b'd' | b',' => {
+            let words = WORDS.iter().position(|(end, also, _)| {
+                !end.is_empty() && row.ends_with(end) && (also.is_empty() || row.contains(also))
+            });
+            words.map(Cut::Words)
+        }
         _ if row.len() >= SHORTEST_LIST && MODULES.find(row.as_bytes()).is_some() => {
             Some(Cut::Modules)
         }
@@ -40,6 +112,18 @@ pub(super) fn cut_of(row: &str) -> Option<Cut> {
         }
         _ => None,
     }
+}
+
+/// Does the row end in `PID: 12`?
+fn ends_in_task(row: &str) -> bool {
+    let before = row.trim_end_matches(|c: char| c.is_ascii_digit());
+    before.ends_with(" PID: ") && before.contains("CPU: ")
+}
+
+/// Is the row `INFO: task a:12` and nothing more?
+fn names_task(row: &str) -> bool {
+    let before = row.trim_end_matches(|c: char| c.is_ascii_digit());
+    before.ends_with(':') && row.contains("INFO: task ")
 }
 
 /// Does the row end in `+0x16f/`?
@@ -58,6 +142,13 @@ fn ends_with_register(row: &str) -> bool {
         && before.split(' ').any(|word| word.len() >= 8 && is_hex(word.trim_end_matches("(0000)")))
 }
 
+/// The same with the registers of sparc, whose names are small: `g1: 0000000000000000 g2:`.
+fn ends_with_small_register(row: &str) -> bool {
+    let Some((before, name)) = row[..row.len() - 1].rsplit_once(' ') else { return false };
+    matches!(name.as_bytes(), [b'g' | b'o' | b'l' | b'i', b'0'..=b'7'])
+        && before.split(' ').any(|word| word.len() == 16 && is_hex(word))
+}
+
 fn is_hex(word: &str) -> bool {
     !word.is_empty() && word.bytes().all(|b| b.is_ascii_hexdigit())
 }
@@ -69,8 +160,27 @@ pub(super) fn join(row: &mut String, cut: Cut, next: &str) -> bool {
     let blank = match cut {
         Cut::Offset if first.strip_prefix("0x").is_some_and(is_hex) => "",
         Cut::Value if first == "(null)" || (first.len() >= 8 && is_hex(first)) => " ",
+        Cut::Digits
+            if body.starts_with(|c: char| c.is_ascii_digit()) && body.contains(" Comm: ") =>
+        {
+            ""
+        }
+        // broken within a byte
+        Cut::Code if ends_in_half(row) && begins_with_half(body) => "",
         Cut::Code if are_code(body, code_width(row)) => " ",
         Cut::Modules if are_modules(body) => " ",
+        Cut::Words(at) => {
+            // two may end alike
+            let (end, also, _) = WORDS[at];
+            let fits = WORDS[at..]
+                .iter()
+                .take_while(|(same, with, _)| *same == end && *with == also)
+                .any(|(_, _, rest)| rest.begins(body));
+            if !fits {
+                return false;
+            }
+            " "
+        }
         _ => return false,
     };
     let end = row.trim_end().len();
@@ -78,6 +188,18 @@ pub(super) fn join(row: &mut String, cut: Cut, next: &str) -> bool {
     row.push_str(blank);
     row.push_str(body);
     true
+}
+
+/// Does the row end in one digit where two belong?
+fn ends_in_half(row: &str) -> bool {
+    row.split_whitespace().next_back().is_some_and(|word| word.len() == 1 && is_hex(word))
+}
+
+/// One digit, and bytes of code behind it.
+fn begins_with_half(text: &str) -> bool {
+    let mut words = text.split_whitespace();
+    words.next().is_some_and(|word| word.len() == 1 && is_hex(word))
+        && words.next().is_some_and(|word| unmarked(word).len() == 2 && is_hex(unmarked(word)))
 }
 
 /// Digits of a word of the code.
@@ -163,6 +285,29 @@ mod tests {
                 .as_deref(),
             Some(&*format!("Modules linked in: {}irqbypass pclmul(O+)", "igb ".repeat(15)))
         );
+    }
+
+    #[test]
+    fn what_mail_has_broken_is_joined() {
+        for (row, next) in [
+            ("> Unable to handle kernel NULL pointer dereference at virtual", "address 00000028"),
+            ("WARNING: CPU: 39 PID: 8844 at ", "fs/nfsd/state.c:4919 demo+0x170/0x190 [nfsd]"),
+            ("[Mon Mar 11 14:12:05 2024] RIP: ", "0010:demo+0x170/0x190 [nfsd]"),
+            ("RIP: 0010:[<ffffffff8025b017>]  [<ffffffff8025b017>]", "demo_state+0x1/0x5b"),
+            ("Jun 26 12:23:15 h kernel: [87603.066238] ?", "demo_pos+0xe9/0x180 [demo]"),
+            ("CPU: 59 PID: 1504 Comm: systemd-udevd Not tainted", "4.8.0-rc2+ #73"),
+            ("g0: 0000000000b3f0e0 g1: 6b6b6b6b6b6b6b6b g2:", "00000000102f3ed8 g3: 0"),
+            ("[87603.066176] INFO: task kworker/u16:9:7088", "blocked for more than 120 seconds."),
+            (
+                "Unable to handle kernel paging request at virtual address 00050040,",
+                "epc == 88041e7c, ra == 880464e0",
+            ),
+        ] {
+            assert!(joined(row, next).is_some(), "{row} | {next}");
+        }
+        assert_eq!(joined("the answer is not tainted", "by anything"), None);
+        assert_eq!(joined("is it ?", "yes"), None);
+        assert_eq!(joined("WARNING: look at", "this page"), None);
     }
 
     #[test]

@@ -75,10 +75,40 @@ impl<'a> Iterator for Rows<'a> {
                 Ok(text) => Cow::Borrowed(text),
                 Err(_) => String::from_utf8_lossy(bytes),
             };
-            return Some(Row { text: terminal_text(text), number, offset });
+            let text = terminal_text(text);
+            let text = without_padding(text);
+            // some terminal programs draw line ends
+            let text = match text.ends_with(['\u{240a}', '\u{240d}']) {
+                true => Cow::Owned(text.trim_end_matches(['\u{240a}', '\u{240d}']).to_owned()),
+                false => text,
+            };
+            return Some(Row { text, number, offset });
         }
         None
     }
+}
+
+/// Blanks that no kernel prints so many of: a terminal has filled a broken row with them, within a
+/// word or not.
+const PADDING: &str = "                                                                ";
+
+/// A row without what a terminal has filled it with.
+fn without_padding(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.len() <= PADDING.len() + 2 || !text.contains(PADDING) {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = &*text;
+    while let Some(at) = rest.find(PADDING) {
+        out.push_str(&rest[..at]);
+        rest = rest[at..].trim_start_matches(' ');
+        // what leads a row is no padding
+        if out.trim_end().is_empty() {
+            return text;
+        }
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
 }
 
 /// Length of the line end that `bytes` begins with: `\r`* `\n`?.

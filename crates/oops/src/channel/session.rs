@@ -154,6 +154,17 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Marks the tracer's buffers among lines that come off no channel.
+pub(crate) fn mark_dumps(lines: &mut [Line<'static>]) {
+    let mut session = Session::default();
+    for line in lines.iter_mut().filter(|line| line.kind == LineKind::Kernel) {
+        session.classify(line);
+        if line.kind == LineKind::Kdb {
+            line.kind = LineKind::Kernel;
+        }
+    }
+}
+
 enum Step {
     Inside,
     Last,

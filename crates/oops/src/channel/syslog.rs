@@ -52,8 +52,14 @@ pub(super) fn tag<'a>(text: &'a str, is_host: impl Fn(&str) -> bool) -> Option<T
     None
 }
 
+/// The line above each message that syslogd writes to all terminals: `Message from syslogd@host at
+/// DATE ...`.
+pub(super) fn is_broadcast(row: &str) -> bool {
+    row.starts_with("Message from syslogd@") || row.starts_with("Broadcast message from ")
+}
+
 /// `kernel: `, `kernel[0]: `, `kernel:[ts]`: length with one blank behind it.
-fn kernel_tag(text: &str) -> Option<usize> {
+pub(super) fn kernel_tag(text: &str) -> Option<usize> {
     let mut rest = ["kernel", "vmunix", "klogd"].iter().find_map(|name| text.strip_prefix(name))?;
     if let Some(inner) = rest.strip_prefix('[') {
         let end =

@@ -1,11 +1,14 @@
 //! The `Code:` line: bytes around the trap, disassembled.
 
+use std::collections::HashSet;
+
 use necropsy_disasm as disasm;
 
-use super::meaning;
+use super::meaning::{self, Layout};
 use super::operand::{self, Touched};
 use super::registers::Registers;
-use crate::report::{Arch, Code, Frame};
+use crate::report::{Code, Frame};
+use necropsy_lexicon::Arch;
 
 /// The bytes of a `Code:` line and where the trap is among them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,15 +66,15 @@ pub(super) fn digits_of(token: &str) -> Option<String> {
 }
 
 /// The instruction set to disassemble with, if we can.
-fn machine(arch: Arch, unit: usize) -> Option<disasm::Arch> {
+fn machine(arch: Arch, unit: usize) -> Option<disasm::Isa> {
     match arch {
-        Arch::Arm64 => Some(disasm::Arch::Aarch64),
+        Arch::Aarch64 => Some(disasm::Isa::Aarch64),
         // half words are Thumb code
-        Arch::Arm if unit == 2 => Some(disasm::Arch::Thumb),
-        Arch::Arm => Some(disasm::Arch::Arm),
-        Arch::Riscv => Some(disasm::Arch::Riscv64),
-        Arch::X86_64 => Some(disasm::Arch::X86_64),
-        Arch::I386 => Some(disasm::Arch::I386),
+        Arch::Arm if unit == 2 => Some(disasm::Isa::Thumb),
+        Arch::Arm => Some(disasm::Isa::Arm),
+        Arch::Riscv64 => Some(disasm::Isa::Riscv64),
+        Arch::X86_64 => Some(disasm::Isa::X86_64),
+        Arch::I386 => Some(disasm::Isa::I386),
         _ => None,
     }
 }
@@ -97,13 +100,24 @@ impl Trap {
         self.address.or(self.function.as_ref().map(|(_, offset)| *offset)).unwrap_or(0)
     }
 
-    /// The name of an address near the trap.
+    /// The name of an address near the trap. Where the trap's own address is unknown, so is every
+    /// other: then it is told by its distance.
     fn symbol(&self, address: u64) -> Option<String> {
-        let (function, offset) = self.function.as_ref()?;
+        let Some((function, offset)) = self.function.as_ref() else {
+            return self.address.is_none().then(|| distance("trap", address as i64));
+        };
         let start = self.base().wrapping_sub(*offset);
         let from_start = address.wrapping_sub(start);
-        (from_start < 1 << 16).then(|| format!("{function}+{from_start:#x}"))
+        if from_start < 1 << 16 {
+            return Some(format!("{function}+{from_start:#x}"));
+        }
+        self.address.is_none().then(|| distance(function, from_start as i64))
     }
+}
+
+fn distance(from: &str, by: i64) -> String {
+    let sign = if by < 0 { '-' } else { '+' };
+    format!("{from}{sign}{:#x}", by.unsigned_abs())
 }
 
 /// Disassemble, so that an instruction begins at the trap.
@@ -113,9 +127,9 @@ pub(crate) fn disassemble(code: &Bytes, arch: Option<Arch>, place: &Trap) -> Vec
         return words(code, start);
     };
     let trap = start.wrapping_add(code.trap as u64);
-    // where an instruction begins before the trap is unknown: try until one
-    // begins at it, and none before it is invalid
-    let listing = (0..code.trap.min(16)).find_map(|cut| {
+    // where an instruction begins before the trap is unknown: all ways to cut that lead to the
+    // trap without an invalid one are as good, and only what they agree on is a fact
+    let listings = (0..code.trap.min(8)).filter_map(|cut| {
         let listing =
             disasm::decode_all(machine, code.bytes.get(cut..)?, start.wrapping_add(cut as u64));
         let clean = listing.iter().take_while(|instruction| instruction.address != trap).all(
@@ -123,10 +137,17 @@ pub(crate) fn disassemble(code: &Bytes, arch: Option<Arch>, place: &Trap) -> Vec
         );
         (clean && listing.iter().any(|instruction| instruction.address == trap)).then_some(listing)
     });
-    let listing = listing.unwrap_or_else(|| {
+    let mut listings = listings.collect::<Vec<_>>().into_iter();
+    let first = listings.next();
+    let others: Vec<HashSet<u64>> = listings
+        .map(|listing| listing.iter().map(|instruction| instruction.address).collect())
+        .collect();
+    // fixed-length code has no such doubt: a cut within a word is no other reading of it
+    let x86 = matches!(machine, disasm::Isa::X86_64 | disasm::Isa::I386);
+    let sure = |address: u64| !x86 || others.iter().all(|other| other.contains(&address));
+    let mut listing = first.unwrap_or_else(|| {
         disasm::decode_all(machine, code.bytes.get(code.trap..).unwrap_or(&[]), trap)
     });
-    let mut listing: Vec<_> = listing;
     // the last instruction is cut off by the end of the line
     while listing.last().is_some_and(|last| !last.valid && last.address != trap) {
         listing.pop();
@@ -138,6 +159,7 @@ pub(crate) fn disassemble(code: &Bytes, arch: Option<Arch>, place: &Trap) -> Vec
             bytes: hex(&instruction.bytes),
             text: instruction.text(&|address| place.symbol(address)),
             trapping: instruction.address == trap,
+            doubtful: instruction.address < trap && !sure(instruction.address),
         })
         .collect()
 }
@@ -160,6 +182,7 @@ fn words(code: &Bytes, start: u64) -> Vec<Code> {
                 bytes: hex(&word),
                 text: String::new(),
                 trapping: at == code.trap,
+                doubtful: false,
             }
         })
         .collect()
@@ -175,7 +198,9 @@ pub(crate) fn cause(
     code: &Bytes,
     arch: Option<Arch>,
     registers: &Registers,
+    layout: Layout,
     place: &Trap,
+    told: Option<u64>,
 ) -> Option<String> {
     let machine = machine(arch?, code.unit)?;
     let pointer = place.base();
@@ -187,6 +212,10 @@ pub(crate) fn cause(
         return Some(format!("{text}: a trap the kernel set itself (BUG or WARN)"));
     }
     let value = |name: &str| {
+        // relative to an address that the text does not have
+        if matches!(name, "rip" | "eip") && place.address.is_none() {
+            return None;
+        }
         registers.get(name).or_else(|| match arch {
             Some(Arch::I386) => None,
             _ => registers.get(&name.replacen('e', "r", 1)),
@@ -196,10 +225,11 @@ pub(crate) fn cause(
         let operands = disasm::memory_operands(machine, bytes, pointer);
         // pushes and calls touch the stack: not what went wrong, unless
         // nothing else did
-        operands.into_iter().find_map(|operand| {
-            let names = [operand.base, operand.index].into_iter().flatten();
+        let relative = text.contains("%rip") && place.address.is_none();
+        operands.into_iter().filter(|_| !relative).find_map(|operand| {
+            let names = [operand.base, operand.index].into_iter().flatten().map(|reg| reg.name());
             Some(Touched {
-                address: disasm::effective_address(&operand, &value)?,
+                address: disasm::effective_address(&operand, &mut |reg| value(reg.name()))?,
                 sources: names.filter_map(|n| Some((format!("%{n}"), value(n)?))).collect(),
                 read: operand.read,
                 write: operand.write,
@@ -207,10 +237,13 @@ pub(crate) fn cause(
         })
     };
     let touched = match arch {
-        Some(Arch::Arm64) => operand::arm64(&text, &value),
-        _ => x86(),
+        Some(Arch::X86_64 | Arch::I386) => x86(),
+        _ => operand::touched(&text, &value),
     };
-    let Some(touched) = touched else {
+    // what the registers give must be what the kernel says: they may be of another moment
+    let Some(touched) =
+        touched.filter(|touched| told.is_none_or(|told| near(touched.address, told)))
+    else {
         return Some(text);
     };
     let sources = touched.sources.iter().map(|(name, value)| format!("{name} = {value:#x}"));
@@ -220,16 +253,27 @@ pub(crate) fn cause(
         (false, true) => "a write",
         _ => "a read",
     };
-    let place = match touched.address {
+    let place = place_of(touched.address, layout);
+    let separator = if sources.is_empty() { "" } else { ": " };
+    Some(format!("{text}: {sources}{separator}{access} at {place}"))
+}
+
+/// Are two addresses within a page of each other? The upper bits may hold a tag.
+fn near(one: u64, other: u64) -> bool {
+    const UNTAGGED: u64 = (1 << 48) - 1;
+    (one & UNTAGGED).abs_diff(other & UNTAGGED) < 0x1000
+}
+
+/// An address in words.
+pub(crate) fn place_of(address: u64, layout: Layout) -> String {
+    match address {
         0 => "NULL".to_owned(),
         address @ 1..0x1000 => format!("NULL + {address:#x}"),
-        address => match meaning::of(address, registers.layout()) {
+        address => match meaning::of(address, layout) {
             meaning if meaning.is_empty() => format!("{address:#x}"),
             meaning => format!("{address:#x} ({meaning})"),
         },
-    };
-    let separator = if sources.is_empty() { "" } else { ": " };
-    Some(format!("{text}: {sources}{separator}{access} at {place}"))
+    }
 }
 
 #[cfg(test)]
@@ -237,11 +281,9 @@ mod tests {
     use super::*;
 
     fn registers(pairs: &[(&str, u64)]) -> Registers {
-        Registers {
-            arch: Some(Arch::X86_64),
-            values: pairs.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
-            ..Registers::default()
-        }
+        let mut registers = Registers::of(Some(Arch::X86_64));
+        registers.values = pairs.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+        registers
     }
 
     #[test]
@@ -254,7 +296,15 @@ mod tests {
         assert_eq!(trap.address, 0xffff_ffff_a028_117f);
         assert_eq!(trap.bytes, "c7 00 3f 00 00 00");
         assert_eq!(
-            cause(&code, Some(Arch::X86_64), &registers, &Trap::new(None, &registers)).unwrap(),
+            cause(
+                &code,
+                Some(Arch::X86_64),
+                &registers,
+                registers.layout(),
+                &Trap::new(None, &registers),
+                None
+            )
+            .unwrap(),
             "movl $0x3f,(%rax): %rax = 0x0: a write at NULL"
         );
     }

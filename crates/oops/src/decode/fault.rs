@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::naming::pattern::compile;
-use crate::report::{Arch, ErrorCode};
+use crate::report::ErrorCode;
+use necropsy_lexicon::Arch;
 
 static X86_PF: LazyLock<Regex> = LazyLock::new(|| compile(r"#PF: error_code\(0x([0-9a-f]+)\)"));
 static OOPS: LazyLock<Regex> = LazyLock::new(|| {
@@ -16,17 +17,37 @@ static OOPS: LazyLock<Regex> = LazyLock::new(|| {
 static OOPS_BROKEN: LazyLock<Regex> =
     LazyLock::new(|| compile(r"Oops: (?:Oops: )?([0-9a-f]{4})\b"));
 static ARM_ERROR: LazyLock<Regex> = LazyLock::new(|| {
-    compile(r"(?:Internal error: .*: |Unhandled fault: .*\(0x)([0-9a-f]{1,16})\)?")
+    compile(r"(?:Internal error: .*: |Unhandled fault: .*\(0x)([0-9a-f]{1,16})\)?(?: \[#|\)| |$)")
 });
-static ESR: LazyLock<Regex> = LazyLock::new(|| compile(r"\bESR = 0x([0-9a-f]+)"));
-static DSISR: LazyLock<Regex> = LazyLock::new(|| compile(r"DSISR: ([0-9a-f]{8})"));
-static CAUSE: LazyLock<Regex> = LazyLock::new(|| compile(r"cause: ([0-9a-f]{16})"));
+/// Undefined instructions, `BUG` and their like have no code of their own.
+static ARM_NONE: LazyLock<Regex> = LazyLock::new(|| compile(r"Internal error: Oops - "));
+static ESR: LazyLock<Regex> =
+    LazyLock::new(|| compile(r"\bESR = 0x([0-9a-f]+)|, code (?:0x)?([0-9a-f]{8,16}) -- "));
+static DSISR: LazyLock<Regex> = LazyLock::new(|| compile(r"(?i)DSISR: ([0-9a-f]{8})\b"));
+static BOOKE: LazyLock<Regex> =
+    LazyLock::new(|| compile(r"DEAR: [0-9a-f]{8,16},? ESR: ([0-9a-f]{8})"));
+static CAUSE: LazyLock<Regex> = LazyLock::new(|| compile(r"cause: ([0-9a-f]{16}|[0-9a-f]{8})\b"));
+static EXC_CODE: LazyLock<Regex> =
+    LazyLock::new(|| compile(r"Cause *: [0-9a-f]{8} \(ExcCode ([0-9a-f]{2})\)"));
+/// Kernels before 4.x leave the code in its register, bits 2 to 6.
+static MIPS_CAUSE: LazyLock<Regex> = LazyLock::new(|| compile(r"^Cause *: ([0-9a-f]{8}) *$"));
+static ESTAT: LazyLock<Regex> = LazyLock::new(|| compile(r"ESTAT[: ]+([0-9a-f]{8,16})"));
+static TEID: LazyLock<Regex> = LazyLock::new(|| compile(r"TEID: ([0-9a-f]{16})"));
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
     compile(
-        r"(?:at virtual address|for address:|dereference, address:|non-canonical address|paging request at|dereference at|data access(?: on (?:read|write))? at|dereference on (?:read|write) at|Failing address:|\(0x[0-9a-f]+\) at|page fault for address:) *(?:0x)?([0-9a-f]{4,16})\b",
+        r"(?:at virtual address|for address:|dereference, address:|dereference \(address|non-canonical address|paging request at|dereference at|data access(?: on (?:read|write))? at|dereference on (?:read|write) at|at address|Failing address:|\(0x[0-9a-f]+\) at|page fault for address:|Unhandled fault at|\bat addr|Free of addr|on address|(?:invalid|bounds|after-free) (?:read|write) at|Unaligned access at|badaddr:|stval:) *(?:0x)?([0-9a-f]{4,16})\b",
     )
 });
+/// Addresses that stand on lines of their own, far from the head.
+static LATE_ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
+    compile(r"^ *(?:BadVA *: *|BADV: |CR2: |.*\bDAR: |.*\bDEAR: |dar: )([0-9a-f]{1,16})\b")
+});
 static NULL_ADDRESS: LazyLock<Regex> = LazyLock::new(|| compile(r"dereference at +\(null\)"));
+static WORDS: LazyLock<Regex> = LazyLock::new(|| {
+    compile(
+        r"(?i)#PF: (?:supervisor|user) (read|write|instruction)|kernel (read|write|execute|instruction) fault\]|\bon (read|write) at|dereference on (read|write)|WnR = ([01])|\b(Read|Write|Free) (?:of size ([0-9]+)|at addr|of addr)|KFENCE: (?:invalid|use-after-free|out-of-bounds) (read|write|free)|for (instruction) fetch|kernel (read) from unreadable|kernel (write) to read-only|kernel (execut)|virtual address [0-9a-f]+ when (read|write|execute)",
+    )
+});
 
 /// What a line says of an access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +67,25 @@ impl Access {
     }
 }
 
+/// The access a line spells out, and how much it was of, in bytes.
+pub(crate) fn access(line: &str) -> Option<(&'static str, Option<u64>)> {
+    let groups = WORDS.captures(line)?;
+    let size = groups.get(7).and_then(|size| size.as_str().parse().ok());
+    let word = groups.iter().enumerate().skip(1).filter(|(at, _)| *at != 7).find_map(|(_, m)| m)?;
+    let kind = match word.as_str().to_ascii_lowercase().as_str() {
+        "read" | "0" => "read",
+        "write" | "1" => "write",
+        "free" => "free",
+        _ => "execute",
+    };
+    Some((kind, size))
+}
+
+/// The faulting address that a row of registers holds, for reports whose head names none.
+pub(crate) fn late_address(line: &str) -> Option<u64> {
+    u64::from_str_radix(&LATE_ADDRESS.captures(line)?[1], 16).ok()
+}
+
 /// The faulting address a line names.
 pub(crate) fn address(line: &str) -> Option<u64> {
     if NULL_ADDRESS.is_match(line) {
@@ -61,12 +101,30 @@ pub(crate) fn error_code(line: &str, arch: Option<Arch>) -> Option<(ErrorCode, O
     if let Some(value) = X86_PF.captures(line).and_then(number) {
         return Some(x86_page_fault(value));
     }
-    if let Some(value) = ESR.captures(line).and_then(number) {
-        return Some(arm64(value));
+    if let Some(groups) = ESR.captures(line) {
+        let code = groups.get(1).or(groups.get(2))?.as_str();
+        return u64::from_str_radix(code, 16).ok().map(arm64);
     }
     if line.contains("Internal error:") || line.contains("Unhandled fault:") {
         let value = ARM_ERROR.captures(line).and_then(number)?;
-        return Some(if value > 0xffff { arm64(value) } else { arm(value) });
+        if value > 0xffff {
+            return Some(arm64(value));
+        }
+        return (!ARM_NONE.is_match(line)).then(|| arm(value));
+    }
+    if let Some(value) = BOOKE.captures(line).and_then(number) {
+        return Some(booke(value));
+    }
+    if let Some(value) = MIPS_CAUSE.captures(line).and_then(number) {
+        return Some(mips(value >> 2 & 0x1f));
+    }
+    if let Some(value) = EXC_CODE.captures(line).and_then(number) {
+        return Some(mips(value));
+    }
+    if arch == Some(Arch::Loongarch64)
+        && let Some(value) = ESTAT.captures(line).and_then(number)
+    {
+        return Some(loongarch(value));
     }
     if let Some(value) = DSISR.captures(line).and_then(number) {
         return Some(powerpc(value));
@@ -85,10 +143,88 @@ pub(crate) fn error_code(line: &str, arch: Option<Arch>) -> Option<(ErrorCode, O
         }
         return Some(x86_page_fault(value));
     }
-    if line.contains("ilc:") {
-        return Some((s390(value), None));
+    // other exceptions have no error code: zero stands in its place
+    line.contains("ilc:").then(|| (s390(value), None))
+}
+
+/// What s390's translation-exception identification tells of the access: bits 52 and 53
+/// (`arch/s390/mm/fault.c`).
+pub(crate) fn teid(line: &str) -> Option<Access> {
+    let value = u64::from_str_radix(&TEID.captures(line)?[1], 16).ok()?;
+    match value & 0xc00 {
+        0x400 => Some(Access::Write),
+        0x800 => Some(Access::Read),
+        _ => None,
     }
-    Some((ErrorCode { value, meaning: "none for this exception".into() }, None))
+}
+
+/// Exception codes of MIPS (`arch/mips/include/asm/mipsregs.h`, `EXCCODE_`).
+fn mips(value: u64) -> (ErrorCode, Option<Access>) {
+    let (meaning, access) = match value {
+        0 => ("interrupt", None),
+        1 => ("TLB modified: a store to a read-only page", Some(Access::Write)),
+        2 => ("TLB miss of a load or fetch", Some(Access::Read)),
+        3 => ("TLB miss of a store", Some(Access::Write)),
+        4 => ("address error of a load or fetch", Some(Access::Read)),
+        5 => ("address error of a store", Some(Access::Write)),
+        6 => ("bus error of a fetch", Some(Access::Execute)),
+        7 => ("bus error of a load or store", None),
+        8 => ("system call", None),
+        9 => ("breakpoint", None),
+        10 => ("reserved instruction", None),
+        11 => ("coprocessor unusable", None),
+        12 => ("arithmetic overflow", None),
+        13 => ("trap", None),
+        14 => ("MSA floating point", None),
+        15 => ("floating point", None),
+        19 => ("TLB read inhibit", Some(Access::Read)),
+        20 => ("TLB execute inhibit", Some(Access::Execute)),
+        23 => ("watch", None),
+        24 => ("machine check", None),
+        _ => ("other exception", None),
+    };
+    (ErrorCode { value, meaning: meaning.into() }, access)
+}
+
+/// Exception codes of LoongArch (`arch/loongarch/include/asm/loongarch.h`, `EXCCODE_`).
+fn loongarch(value: u64) -> (ErrorCode, Option<Access>) {
+    let (meaning, access) = match value >> 16 & 0x3f {
+        1 => ("page invalid for load", Some(Access::Read)),
+        2 => ("page invalid for store", Some(Access::Write)),
+        3 => ("page invalid for fetch", Some(Access::Execute)),
+        4 => ("page modified: a store to a read-only page", Some(Access::Write)),
+        5 => ("page not readable", Some(Access::Read)),
+        6 => ("page not executable", Some(Access::Execute)),
+        7 => ("page privilege", None),
+        8 => ("address error", None),
+        9 => ("address not aligned", None),
+        10 => ("bound check", None),
+        11 => ("system call", None),
+        12 => ("breakpoint", None),
+        13 => ("instruction does not exist", None),
+        14 => ("instruction privilege", None),
+        0 => ("interrupt", None),
+        _ => ("other exception", None),
+    };
+    (ErrorCode { value, meaning: meaning.into() }, access)
+}
+
+/// ESR of embedded Power (`arch/powerpc/include/asm/reg_booke.h`).
+fn booke(value: u64) -> (ErrorCode, Option<Access>) {
+    let mut words = Vec::new();
+    for (mask, name) in [
+        (0x0800_0000, "illegal instruction"),
+        (0x0400_0000, "privileged instruction"),
+        (0x0200_0000, "trap"),
+        (0x0020_0000, "data storage"),
+    ] {
+        if value & mask != 0 {
+            words.push(name);
+        }
+    }
+    let access = if value & 0x0080_0000 != 0 { Access::Write } else { Access::Read };
+    words.push(access.word());
+    (ErrorCode { value, meaning: words.join(", ") }, Some(access))
 }
 
 /// Bits of the x86 page-fault error code (`arch/x86/include/asm/trap_pf.h`).
@@ -157,6 +293,19 @@ fn arm64(value: u64) -> (ErrorCode, Option<Access>) {
         _ => "other exception",
     };
     let mut meaning = format!("{what} (EC {class:#x})");
+    if class == 0x2f {
+        // bit 24: the rest is the implementation's own
+        let severity = match (value >> 24 & 1, value & 0x3f, value >> 10 & 7) {
+            (1, ..) => "implementation defined",
+            (_, 0x11, 0) => "uncontainable",
+            (_, 0x11, 1) => "unrecoverable",
+            (_, 0x11, 2) => "restartable",
+            (_, 0x11, 3) => "recoverable",
+            (_, 0x11, 6) => "corrected",
+            _ => "uncategorised",
+        };
+        meaning.push_str(&format!(", an asynchronous external abort, {severity}"));
+    }
     if matches!(class, 0x20 | 0x21 | 0x24 | 0x25) {
         let level = if class & 1 == 1 { "same" } else { "lower" };
         meaning.push_str(&format!(", from the {level} level"));
@@ -211,7 +360,7 @@ fn arm(value: u64) -> (ErrorCode, Option<Access>) {
     let access = if write { Access::Write } else { Access::Read };
     (
         ErrorCode { value, meaning: format!("{what}, {}", access.word()) },
-        (value & !0xfff == 0 && value != 0).then_some(access),
+        (value & !0x3fff == 0 && value != 0).then_some(access),
     )
 }
 

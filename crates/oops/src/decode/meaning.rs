@@ -1,45 +1,7 @@
 //! What a value is, told from the value alone.
 
-use crate::report::Arch;
-
-/// Patterns that the kernel writes into memory nobody should use
-/// (`include/linux/poison.h` and the allocators).
-const POISONS: &[(u64, &str)] = &[
-    (0x6b6b_6b6b_6b6b_6b6b, "freed slab object (POISON_FREE)"),
-    (0x6b6b_6b6b_6b6b_6ba5, "end of a freed slab object (POISON_END)"),
-    (0x5a5a_5a5a_5a5a_5a5a, "slab memory never written (POISON_INUSE)"),
-    (0xa5a5_a5a5_a5a5_a5a5, "end marker of slab poison (POISON_END)"),
-    (0xbbbb_bbbb_bbbb_bbbb, "slab red zone, inactive (SLUB_RED_INACTIVE)"),
-    (0xcccc_cccc_cccc_cccc, "slab red zone, active, or freed init memory"),
-    (0xaaaa_aaaa_aaaa_aaaa, "freed page (PAGE_POISON)"),
-    (0xfefe_fefe_fefe_fefe, "stack or memory filled by the compiler"),
-    (0xdead_0000_0000_0100, "LIST_POISON1: next pointer of a deleted list entry"),
-    (0xdead_0000_0000_0122, "LIST_POISON2: prev pointer of a deleted list entry"),
-    (0xdead_0000_0000_0200, "LIST_POISON2 of kernels before 4.9"),
-    (0xdead_4ead, "SPINLOCK_MAGIC"),
-    (0xdead_4eac, "mutex or lock magic"),
-    (0x5555_5555_5555_5555, "bit pattern 0101…"),
-    (0xffff_ffff_ffff_ffff, "-1"),
-];
-const POISONS_32: &[(u64, &str)] = &[
-    (0x6b6b_6b6b, "freed slab object (POISON_FREE)"),
-    (0x5a5a_5a5a, "slab memory never written (POISON_INUSE)"),
-    (0x0000_0100, "LIST_POISON1: next pointer of a deleted list entry"),
-    (0x0000_0122, "LIST_POISON2: prev pointer of a deleted list entry"),
-    (0x0000_0200, "LIST_POISON2 of kernels before 4.9"),
-    (0xdead_4ead, "SPINLOCK_MAGIC"),
-];
-
-/// Error numbers by name (`include/uapi/asm-generic/errno*.h`, `include/linux/errno.h`).
-const ERRNO: &str = include_str!("../tables/errno.txt");
-
-/// The name of an error number.
-pub fn errno(number: u64) -> Option<&'static str> {
-    ERRNO.lines().find_map(|line| {
-        let (value, name) = line.split_once(' ')?;
-        (value.parse() == Ok(number)).then_some(name)
-    })
-}
+use necropsy_lexicon::Arch;
+use necropsy_lexicon::value::{self, errno};
 
 /// Where x86-64 keeps what when nothing is randomised, with four page-table
 /// levels (`Documentation/arch/x86/x86_64/mm.rst`).
@@ -75,14 +37,90 @@ pub(crate) struct Layout {
     /// An address in vmalloc: stacks lie there since 4.9, if not in the
     /// direct map.
     stack: Option<u64>,
+    /// Registers are 32 bits wide.
+    narrow: bool,
+    /// Bits of a virtual address, where the text says.
+    bits: Option<u32>,
+    /// arm64 before 5.4 had the linear map above everything else.
+    linear_above: bool,
 }
+
+/// Kernel addresses with five page-table levels begin here.
+const FIVE_LEVELS: u64 = 0xff00_0000_0000_0000;
+/// With four.
+const FOUR_LEVELS: u64 = 0xffff_8000_0000_0000;
 
 impl Layout {
     /// From the base of the per-CPU area and the stack pointer.
     pub(crate) fn new(arch: Option<Arch>, gs_base: Option<u64>, sp: Option<u64>) -> Layout {
-        let kernel =
-            |value: &u64| *value >= 0xffff_8000_0000_0000 && *value < 0xffff_fe00_0000_0000;
-        Layout { arch, direct: gs_base.filter(kernel), stack: sp.filter(kernel) }
+        let kernel = |value: &u64| *value >= FIVE_LEVELS && *value < 0xffff_fe00_0000_0000;
+        Layout {
+            arch,
+            direct: gs_base.filter(kernel),
+            stack: sp.filter(|value| kernel(value) || arch == Some(Arch::Aarch64)),
+            ..Layout::default()
+        }
+    }
+
+    /// Of a machine whose registers are 32 bits wide.
+    pub(crate) fn narrow(mut self, narrow: bool) -> Layout {
+        self.narrow = narrow;
+        self
+    }
+
+    /// What the rest of the text tells: bits of a virtual address, and the kernel's release.
+    pub(crate) fn told(mut self, bits: Option<u32>, release: Option<&str>) -> Layout {
+        self.bits = bits;
+        let mut numbers = release.unwrap_or("").split(['.', '-']).map(|part| part.parse().ok());
+        let version: Option<(u32, u32)> = numbers.next().flatten().zip(numbers.next().flatten());
+        self.linear_above = version.is_some_and(|version| version < (5, 4));
+        self
+    }
+
+    /// Has the machine five page-table levels? Its stack or per-CPU area then lies below what
+    /// four can reach.
+    fn five(self) -> bool {
+        [self.direct, self.stack]
+            .into_iter()
+            .flatten()
+            .any(|at| (FIVE_LEVELS..FOUR_LEVELS).contains(&at))
+    }
+
+    /// Is the value an address of the kernel, by its upper bits?
+    pub(crate) fn kernel(self, value: u64) -> bool {
+        match self.arch {
+            _ if self.narrow => (0x8000_0000..=0xffff_ffff).contains(&value),
+            Some(Arch::X86_64) => value >= if self.five() { FIVE_LEVELS } else { FOUR_LEVELS },
+            Some(Arch::Aarch64) => {
+                value >> 52 == 0xfff && (self.bits == Some(52) || value >> 48 == 0xffff)
+            }
+            Some(Arch::Riscv64) => value >= 0xff00_0000_0000_0000,
+            Some(Arch::Ppc64) => value >> 60 == 0xc,
+            Some(Arch::Loongarch64) => value >> 60 == 0x9 || value >> 48 == 0xffff,
+            Some(Arch::Mips) => value >> 61 >= 4,
+            _ => value >> 48 == 0xffff,
+        }
+    }
+
+    /// Can no page table reach the value?
+    pub(crate) fn impossible(self, value: u64) -> bool {
+        match self.arch {
+            _ if self.narrow => false,
+            Some(Arch::X86_64) => {
+                let user = if self.five() { 1 << 56 } else { 1 << 47 };
+                // with no register to tell, an address of five levels is one
+                value >= user && !self.kernel(value) && !(self.unknown() && value >= FIVE_LEVELS)
+            }
+            Some(Arch::Aarch64) => {
+                let top = value >> 48;
+                !matches!(top, 0 | 0xffff) && top & 0xff != 0xff && value >> 52 != 0xfff
+            }
+            _ => false,
+        }
+    }
+
+    fn unknown(self) -> bool {
+        self.direct.is_none() && self.stack.is_none()
     }
 
     fn x86_64(self, value: u64) -> &'static str {
@@ -92,12 +130,20 @@ impl Layout {
                 .find(|(from, to, _)| (*from..=*to).contains(&value))
                 .map(|(.., name)| *name)
         };
+        let near = |other: Option<u64>| other.is_some_and(|other| other.abs_diff(value) < 1 << 39);
+        if value < FOUR_LEVELS {
+            return match (near(self.direct), near(self.stack)) {
+                (true, false) => "direct map, five-level paging",
+                (false, true) => "vmalloc, five-level paging",
+                _ => "kernel address, five-level paging",
+            };
+        }
         if let Some(name) = named(X86_64_FIXED) {
             return name;
         }
-        let near = |other: Option<u64>| other.is_some_and(|other| other.abs_diff(value) < 1 << 39);
-        // the direct map at its default place: nothing was moved
-        if self.direct.is_some_and(|direct| direct >> 40 == 0xff_ff88) {
+        // the direct map at its default place: nothing was moved. A stack lay in it before 4.9,
+        // and does without VMAP_STACK.
+        if [self.direct, self.stack].into_iter().flatten().any(|at| at >> 40 == 0xff_ff88) {
             return named(X86_64).unwrap_or("kernel address");
         }
         match (near(self.direct), near(self.stack)) {
@@ -106,33 +152,58 @@ impl Layout {
             _ => "direct map or vmalloc",
         }
     }
+
+    /// `Documentation/arch/arm64/memory.rst`: everything is placed by the number of address bits.
+    fn arm64(self, value: u64) -> String {
+        match value >> 48 {
+            0 if value <= 0xffff_ffff => return "number".into(),
+            0 => return "user address".into(),
+            0xffff => {}
+            _ if value >> 52 == 0xfff => return "linear map, 52-bit addresses".into(),
+            // the tag of hardware KASAN takes the top byte
+            top if top & 0xff == 0xff => {
+                return format!("tagged kernel address, tag {:#x}", value >> 56);
+            }
+            _ => return "not canonical: no address".into(),
+        }
+        let guessed = || {
+            let stack = self.stack?;
+            (stack >= 0xffff_ff80_0000_0000).then_some(39)
+        };
+        let bits = self.bits.or_else(guessed).filter(|bits| (36..=48).contains(bits)).unwrap_or(48);
+        let start = 0u64.wrapping_sub(1 << bits);
+        let half = 0u64.wrapping_sub(1 << (bits - 1));
+        // one struct page of 64 bytes for each page of 4 KiB of the linear map
+        let pages = 0u64.wrapping_sub(1 << (bits - 6));
+        if value < start {
+            return "kernel address out of range".into();
+        }
+        if !self.linear_above && (pages..pages + (1 << (bits - 7))).contains(&value) {
+            return "vmemmap (struct page)".into();
+        }
+        let linear = (value >= half) == self.linear_above;
+        if linear { "linear map" } else { "kernel text, module or vmalloc" }.into()
+    }
 }
 
 /// Name what a value is.
 pub(crate) fn of(value: u64, layout: Layout) -> String {
     let arch = layout.arch;
-    let wide = !matches!(arch, Some(Arch::I386 | Arch::Arm));
-    let poisons = if wide { POISONS } else { POISONS_32 };
+    let wide = !layout.narrow && !matches!(arch, Some(Arch::I386 | Arch::Arm));
     if value == 0 {
         return "NULL".into();
     }
-    if let Some((_, name)) = poisons.iter().find(|(poison, _)| *poison == value) {
-        return (*name).into();
+    if value == u64::MAX {
+        return "-1".into();
     }
-    let top = if wide { u64::MAX } else { u32::MAX.into() };
-    if value <= top && value > top - 4095 {
-        let number = top - value + 1;
+    if let Some(poison) = value::near_poison(value, wide) {
+        return poison.to_string();
+    }
+    if let Some(number) = value::error_number(value, wide) {
         return match errno(number) {
             Some(name) => format!("-{number}: {name} as an error pointer"),
             None => format!("-{number}"),
         };
-    }
-    if let Some((poison, name)) = poisons
-        .iter()
-        .find(|(poison, _)| wide && *poison > 0xffff_ffff && value.abs_diff(*poison) < 0x1000)
-    {
-        let sign = if value > *poison { '+' } else { '-' };
-        return format!("{name} {sign} {:#x}", value.abs_diff(*poison));
     }
     if value < 0x1000 {
         return format!("small number, or NULL + {value:#x}");
@@ -141,11 +212,25 @@ pub(crate) fn of(value: u64, layout: Layout) -> String {
         return format!("text \"{text}\"");
     }
     match arch {
+        _ if !wide => match arch {
+            Some(Arch::Mips | Arch::Arm) if value >= 0x8000_0000 => "kernel address".into(),
+            _ if value >= 0xc000_0000 => "kernel address".into(),
+            _ => "number or user address".into(),
+        },
         Some(Arch::X86_64) => x86_64(value, layout),
-        Some(Arch::I386 | Arch::Arm) if value >= 0xc000_0000 => "kernel address".into(),
-        Some(Arch::I386 | Arch::Arm) => "number or user address".into(),
-        Some(Arch::Arm64) => arm64(value),
-        _ if value >> 48 == 0xffff => "kernel address".into(),
+        Some(Arch::Aarch64) => layout.arm64(value),
+        // its kernel has an address space of its own, from zero
+        Some(Arch::S390x) => String::new(),
+        Some(Arch::Ppc64) => match value >> 60 {
+            0xc if value >> 56 == 0xc0 && value >> 48 >= 0xc00c => "vmemmap (struct page)".into(),
+            0xc if value >> 48 >= 0xc008 => "vmalloc or I/O".into(),
+            0xc => "linear map".into(),
+            0xd => "vmalloc".into(),
+            0xf => "vmemmap (struct page)".into(),
+            _ if value <= 0xffff_ffff => "number".into(),
+            _ => String::new(),
+        },
+        _ if layout.kernel(value) => "kernel address".into(),
         _ if value <= 0xffff_ffff => "number".into(),
         _ => String::new(),
     }
@@ -162,35 +247,21 @@ fn x86_64(value: u64, layout: Layout) -> String {
         let real = (value - 0xdfff_fc00_0000_0000) << 3;
         return format!("KASAN shadow of {real:#x}");
     }
-    if value >= 0xffff_8000_0000_0000 {
-        return layout.x86_64(value).into();
+    if layout.impossible(value) {
+        return "not canonical: no address".into();
     }
-    "not canonical: no address".into()
-}
-
-fn arm64(value: u64) -> String {
-    match value >> 48 {
-        // the tag of hardware KASAN takes the top byte
-        0xffff if value & 0x0000_8000_0000_0000 == 0 => "linear map".into(),
-        0xffff => "kernel text, module or vmalloc".into(),
-        0 if value <= 0xffff_ffff => "number".into(),
-        0 => "user address".into(),
-        top if top & 0xff == 0xff => format!("tagged kernel address, tag {:#x}", value >> 56),
-        _ => "not canonical: no address".into(),
+    if value < FIVE_LEVELS {
+        return "user address, five-level paging".into();
     }
+    layout.x86_64(value).into()
 }
 
 /// The value's bytes in memory order, when all are text.
 fn ascii(value: u64, wide: bool) -> Option<String> {
-    let bytes = value.to_le_bytes();
-    let bytes = &bytes[..if wide { 8 } else { 4 }];
-    let end = bytes.iter().rposition(|byte| *byte != 0)? + 1;
-    let text = &bytes[..end];
-    let most = if wide { 5 } else { 4 };
-    (text.len() >= most
-        && text.iter().all(|byte| (0x20..0x7f).contains(byte))
-        && text.iter().filter(|byte| byte.is_ascii_alphanumeric()).count() * 4 >= text.len() * 3)
-        .then(|| String::from_utf8_lossy(text).into_owned())
+    let text = value::printable(value, if wide { 8 } else { 4 })?;
+    let letters = text.bytes().filter(u8::is_ascii_alphanumeric).count();
+    let least = if wide { 5 } else { 4 };
+    (text.len() >= least && letters * 4 >= text.len() * 3).then_some(text)
 }
 
 #[cfg(test)]

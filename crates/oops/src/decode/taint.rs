@@ -40,5 +40,8 @@ pub(crate) fn flag(letter: char) -> Option<Taint> {
 
 /// All flags of a `Tainted:` text.
 pub(crate) fn flags(text: &str) -> Vec<Taint> {
+    // i386 before 2.6.28 has `VLI` behind the flags: code lines may be of any length
+    let text = text.trim_end();
+    let text = text.strip_suffix("VLI").unwrap_or(text);
     text.chars().filter(char::is_ascii_uppercase).filter_map(flag).collect()
 }

@@ -2,7 +2,8 @@
 
 use super::meaning::Layout;
 use super::registers::Registers;
-use crate::report::{Arch, User};
+use crate::report::User;
+use necropsy_lexicon::Arch;
 
 const X86_64: &str = include_str!("../tables/syscalls_x86_64.txt");
 const I386: &str = include_str!("../tables/syscalls_i386.txt");
@@ -14,7 +15,7 @@ pub fn syscall_name(arch: Arch, number: i64) -> Option<&'static str> {
     let table = match arch {
         Arch::X86_64 => X86_64,
         Arch::I386 => I386,
-        Arch::Arm64 | Arch::Riscv | Arch::Loongarch => GENERIC,
+        Arch::Aarch64 | Arch::Riscv64 | Arch::Loongarch64 => GENERIC,
         _ => return None,
     };
     table.lines().find_map(|line| {
@@ -32,8 +33,8 @@ pub(crate) fn decode(registers: &Registers, compat: bool) -> Option<User> {
     let syscall = match arch {
         Some(Arch::X86_64) => registers.get("orig_rax").map(|value| value as i64),
         Some(Arch::I386) => registers.get("orig_eax").map(|value| value as i32 as i64),
-        Some(Arch::Arm64) => registers.get("x8").map(|value| value as i64),
-        Some(Arch::Riscv | Arch::Loongarch) => registers.get("a7").map(|value| value as i64),
+        Some(Arch::Aarch64) => registers.get("x8").map(|value| value as i64),
+        Some(Arch::Riscv64 | Arch::Loongarch64) => registers.get("a7").map(|value| value as i64),
         _ => None,
     }
     .filter(|number| *number >= 0);

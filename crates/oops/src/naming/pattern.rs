@@ -10,7 +10,7 @@ const WORDS: &[(&str, &str)] = &[
     // search does not run on into a later dump
     (
         "@RIP",
-        r"(?:(?:^|[^A-Za-z])(?:RIP|EIP|IP|NIP):? +(?:[0-9a-f]{4}:)?(?: *@PC){0,2} *@FUNC|(?:EIP is at|PC is at|\bpc :|epc :|epc *: [0-9a-f]+|ERA: [0-9a-f]+) @FUNC|Krnl PSW : [0-9a-f]+ [0-9a-f]+ \(@FUNC|RIP: 00(?:10|18|60):(?:\[<)?(?:0x)?[0-9a-f]+|RIP: 00(?:10|18|60): +\(null\)|PC is at (?:0x[0-9a-f]+|\(null\))|\bpc : 0x[0-9a-f]+)",
+        r"(?:(?:^|[^A-Za-z])(?:RIP|EIP|IP|NIP):? +(?:[0-9a-f]{4}:)?(?: *@PC){0,2} *\.?@FUNC|(?:EIP is at|PC is at|\bpc :|epc :|epc *: [0-9a-f]+|ERA: [0-9a-f]+) @FUNC|Krnl PSW : [0-9a-f]+ [0-9a-f]+ \(@FUNC|RIP: 00(?:10|18|60):(?:\[<)?(?:0x)?[0-9a-f]+|RIP: 00(?:10|18|60): +\(null\)|PC is at (?:0x[0-9a-f]+|\(null\))|\bpc : 0x[0-9a-f]+)",
     ),
     ("@PC", r"\[<?(?:0x)?[0-9a-f]+>?\]"),
     ("@FUNC", r"([a-zA-Z_$][a-zA-Z0-9_$]*)(?:\.|\+)"),

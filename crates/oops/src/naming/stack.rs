@@ -14,11 +14,12 @@ static START: LazyLock<Regex> = LazyLock::new(|| {
         r"Call [Tt]race|Allocated:|Allocated by task [0-9]+:|Freed:|Freed by task [0-9]+:|(?:^ *|[^k] )backtrace(?: \(crc [0-9a-f]+\))?:|Backtrace:|Uninit was stored to memory at|status: [0-9a-f]{16} badaddr: [0-9a-f]{16} cause: [0-9a-f]{16}",
     )
 });
-static FRAME: LazyLock<Regex> =
-    LazyLock::new(|| compile(r"^ *(?:(?:@PC) ){0,2}([a-zA-Z0-9_$]+)(?:\.[a-zA-Z0-9_.$]+)?\+"));
+static FRAME: LazyLock<Regex> = LazyLock::new(|| {
+    compile(r"^[ \t]*(?:(?:@PC) ){0,2}\.?([a-zA-Z0-9_$]+)(?:\.[a-zA-Z0-9_.$]+)?\+")
+});
 static ARM_FRAME: LazyLock<Regex> = LazyLock::new(|| {
     compile(
-        r"^ *(?:@PC )?\(?([a-zA-Z_][a-zA-Z0-9_]*)(?:\.[a-zA-Z0-9_.]+)?\)? from (?:@PC )?\(?([a-zA-Z_][a-zA-Z0-9_]*)(?:\.[a-zA-Z0-9_.]+)?\+",
+        r"^ *(?:@PC ?)?\(?([a-zA-Z_][a-zA-Z0-9_]*)(?:\.[a-zA-Z0-9_.]+)?(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?\)? from (?:@PC ?)?\(?([a-zA-Z_][a-zA-Z0-9_]*)(?:\.[a-zA-Z0-9_.]+)?\+",
     )
 });
 static ZIRCON_FRAME: LazyLock<Regex> =
@@ -54,8 +55,9 @@ fn cached(pattern: &'static str) -> Regex {
     cache.entry(pattern).or_insert_with(|| compile(pattern)).clone()
 }
 
-/// The guilty function of a report that begins with `text`.
-pub(crate) fn guilty(frame: &Frame, text: &str) -> Option<String> {
+/// The guilty function of a report that begins with `text`, and other names
+/// that the same one may go by.
+pub(crate) fn guilty(frame: &Frame, text: &str) -> Option<Vec<String>> {
     [frame.steps, frame.fallback, frame.third]
         .into_iter()
         .filter(|steps| !steps.is_empty())
@@ -71,7 +73,9 @@ fn collect(frame: &Frame, steps: &[Step], text: &str) -> Vec<String> {
             frame.skip.iter().any(|class| skip::in_class(function, class))
         } else {
             // a stall is named by what a dispatcher called, whatever else it is
-            let turns = frame.pick == Pick::Stall && skip::in_class(function, "dispatch");
+            let turns = frame.pick == Pick::Stall
+                && (skip::in_class(function, "dispatch")
+                    || skip::in_class(function, "fault-dispatch"));
             !turns && skip::is_generic(function, frame.skip)
         };
         if !generic {
@@ -94,13 +98,13 @@ fn collect(frame: &Frame, steps: &[Step], text: &str) -> Vec<String> {
                     }
                 }
             }
-            Step::Stack => {
+            Step::Stack | Step::Torn => {
                 let next = match steps.get(index) {
                     Some(Step::Line(pattern)) => Some(cached(pattern)),
                     _ => None,
                 };
                 for line in lines.by_ref() {
-                    if is_injection(line) {
+                    if matches!(step, Step::Stack) && is_injection(line) {
                         break 'steps;
                     }
                     if starts_stack(line) {
@@ -125,27 +129,30 @@ fn collect(frame: &Frame, steps: &[Step], text: &str) -> Vec<String> {
     found
 }
 
-fn pick(frame: &Frame, found: &[String]) -> Option<String> {
+fn pick(frame: &Frame, found: &[String]) -> Option<Vec<String>> {
     match frame.pick {
-        Pick::First => found.first().cloned(),
+        Pick::First => found.first().cloned().map(|function| vec![function]),
         Pick::Stall => stalled(found),
-        Pick::Hang => hung(found),
+        Pick::Hang => hung(found).map(|function| vec![function]),
     }
 }
 
 /// The function that the first dispatcher of the trace called.
-fn stalled(found: &[String]) -> Option<String> {
+fn stalled(found: &[String]) -> Option<Vec<String>> {
     let mut previous = None;
     for function in found {
         if skip::in_class(function, "gather") {
-            return Some("smp_call_function".to_owned());
+            // whichever of the family it is, the others are the same bug
+            return Some(vec!["smp_call_function".to_owned(), function.clone()]);
         }
         if skip::in_class(function, "dispatch") {
-            return previous.or(Some(function)).cloned();
+            return previous.or(Some(function)).cloned().map(|function| vec![function]);
         }
         previous = Some(function);
     }
-    None
+    // user space's own fault: no system call is further down
+    let entry = found.iter().position(|function| skip::in_class(function, "fault-dispatch"))?;
+    Some(vec![found[entry.saturating_sub(1)].clone()])
 }
 
 /// What a hung task waits in; waiters for the same thing get the same name.
@@ -164,7 +171,7 @@ fn hung(found: &[String]) -> Option<String> {
 }
 
 /// C++ and Rust names in their readable form, without Rust's hash.
-fn demangle(function: &str) -> String {
+pub(crate) fn demangle(function: &str) -> String {
     if function.starts_with("_R") || function.starts_with("_ZN") {
         return format!("{:#}", rustc_demangle::demangle(function));
     }

@@ -2,23 +2,21 @@
 
 use std::fmt::Write;
 
-use necropsy_linux::{Error, Kernel, task::Task};
-use necropsy_target::{
-    Regs,
+use necropsy_diagnose::Case;
+use necropsy_linux::{Kernel, task::Task};
+use necropsy_machine::{
+    debug::{LogicalFrame, logical_frames},
     format::Style as ValueStyle,
     scope::Scope,
-    unwind::{End, FoundBy, Frame, Stack},
+    unwind::{End, FoundBy, Frame, Trace},
 };
-use serde::Serialize;
 
 use super::{Traced, registers};
+use crate::rows::stacks::{FrameRow, Registers, TraceRow};
 use crate::{
-    Outcome,
-    frames::{self, Numbered},
-    locals,
-    render::{Faults, Hex, Output},
+    Outcome, locals,
+    render::{FaultRow, Faults, Hex, Output},
     source::Source,
-    tasks::Header,
 };
 
 /// What is shown of each frame's words.
@@ -42,32 +40,10 @@ pub(super) struct Style {
     pub(super) words: Words,
     pub(super) offsets: Offsets,
     pub(super) lines: bool,
+    /// Without the frames by which the kernel left.
+    pub(super) from_exception: bool,
     /// Arguments and variables, in this style.
     pub(super) variables: Option<ValueStyle>,
-}
-
-/// One frame in JSON.
-#[derive(Serialize)]
-struct FrameRow {
-    index: usize,
-    kind: &'static str,
-    stack: Option<&'static str>,
-    sp: Hex,
-    pc: Hex,
-    function: Option<String>,
-    offset: Option<u64>,
-    module: Option<String>,
-    inlined: bool,
-    found_by: &'static str,
-    file: Option<String>,
-    line: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    registers: Option<registers::Row>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    variables: Option<Vec<locals::Row>>,
-    /// Its frame on the stack.
-    #[serde(skip)]
-    physical: usize,
 }
 
 impl FrameRow {
@@ -79,37 +55,17 @@ impl FrameRow {
         match self.kind {
             "inlined" => " (inlined)",
             "tail_call" => " (tail call)",
+            _ if self.found_by == FoundBy::Search.name() => " (found by search)",
             _ => "",
         }
     }
 }
 
-/// A task's trace.
-#[derive(Serialize)]
-pub(super) struct Row {
-    #[serde(flatten)]
-    header: Header,
-    frames: Vec<FrameRow>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user_registers: Option<registers::Row>,
-    complete: bool,
-    /// Why the trace ends where it does, when it is not complete.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ended: Option<String>,
-    faults: Faults,
-    #[serde(skip)]
-    found: Vec<Frame>,
-    #[serde(skip)]
-    user: Option<(u64, Regs)>,
-    #[serde(skip)]
-    stacks: Vec<Stack>,
-}
-
-impl Row {
-    pub(super) fn new(kernel: &Kernel, task: Task<'_>, traced: Traced, style: &Style) -> Row {
+impl TraceRow {
+    pub(super) fn new(kernel: &Kernel, task: Task<'_>, traced: Traced, style: &Style) -> TraceRow {
         let mut faults = Faults::default();
         let header = super::header(task, &mut faults);
-        let mut row = Row {
+        let mut row = TraceRow {
             header,
             frames: Vec::new(),
             user_registers: None,
@@ -123,7 +79,7 @@ impl Row {
         let (trace, stacks) = match traced {
             Ok(traced) => traced,
             Err(error) => {
-                if let Error::Fault(fault) = &error {
+                if let Some(fault) = error.fault() {
                     row.faults.push("stack", fault);
                 }
                 // What its stack still holds can be anything; those who want it ask for it.
@@ -133,24 +89,38 @@ impl Row {
                 return row;
             }
         };
-        row.frames = frames::numbered(kernel, &trace.frames)
+        let all = trace.all();
+        let first = if style.from_exception { first_exception(kernel, &trace) } else { 0 };
+        row.frames = logical_frames(kernel.target(), &all)
             .iter()
-            .enumerate()
-            .filter_map(|(index, at)| frame_row(kernel, index, at, &trace.frames, style))
+            .filter(|at| at.on_stack >= first)
+            .filter_map(|at| frame_row(kernel, at, &all, style))
             .collect();
-        row.user_registers = trace.user.map(|(_, regs)| registers::Row(regs));
+        row.user_registers = trace.user.map(|(_, regs)| Registers(regs));
         row.complete = trace.end == End::Complete;
+        if let Some(fault) = &trace.fault {
+            let what = if row.complete { "what tells where the caller is" } else { "stack" };
+            row.faults.push(what, fault);
+        }
+        // A name that the dump lacks is not one that there never was.
+        let target = kernel.target();
+        let doubtful = !row.complete || row.frames.iter().any(|frame| frame.function.is_none());
+        if let Some(fault) = target.symbols_fault().filter(|_| doubtful) {
+            row.faults.push("part of the symbol table", &fault);
+        }
+        if let Some(fault) = target.types_fault().filter(|_| doubtful) {
+            row.faults.push("part of the types", &fault);
+        }
+        if let Some(error) = kernel.modules().1.filter(|_| doubtful) {
+            row.faults.keep_as::<()>("modules", Err(error.clone()));
+        }
         row.ended = match trace.end {
             End::Complete => None,
-            End::Fault(fault) => {
-                row.faults.push("stack", &fault);
-                Some(format!("the stack cannot be read further: {fault}"))
-            }
+            End::Fault(fault) => Some(format!("nothing says how to go on: {fault}")),
             End::Lost => Some("no unwind information and no return address further up".into()),
-            End::Backwards => Some("the stack pointer goes backwards".into()),
             End::TooDeep => Some("more frames than a stack holds".into()),
         };
-        row.found = trace.frames;
+        row.found = all;
         row.user = trace.user;
         row.stacks = stacks;
         row
@@ -193,7 +163,7 @@ impl Row {
         writeln!(line, "{}", self.header)?;
         let mut previous: Option<&Frame> = None;
         for (row, frame) in
-            self.frames.iter().filter_map(|r| Some((r, self.found.get(r.physical)?)))
+            self.frames.iter().filter_map(|r| Some((r, self.found.get(r.on_stack)?)))
         {
             let first = previous.is_none_or(|before| !std::ptr::eq(before, frame));
             if frame.saved_regs && first {
@@ -205,7 +175,10 @@ impl Row {
             {
                 writeln!(line, "--- <{}> ---", stack.title())?;
             }
-            let index = format!("#{}", row.index);
+            let index = match row.inline {
+                Some(inline) => format!("#{}.{inline}", row.index),
+                None => format!("#{}", row.index),
+            };
             let mark = if frame.found_by == FoundBy::Scan { "? " } else { "" };
             write!(line, "{index:>3} [{:016x}] {mark}", row.sp.0)?;
             match &row.function {
@@ -221,7 +194,8 @@ impl Row {
             }
             write!(line, " at {:016x}", row.pc.0)?;
             if let Some(module) = &row.module {
-                write!(line, " [{module}]")?;
+                let patch = if is_livepatch(kernel, module) { " (live patch)" } else { "" };
+                write!(line, " [{module}]{patch}")?;
             }
             writeln!(line, "{}", row.mark())?;
             if style.lines
@@ -236,13 +210,13 @@ impl Row {
                 variable.write(line)?;
             }
             if style.words != Words::None && row.has_frame() {
-                let next = self.found.get(row.physical + 1).map(|f| f.slot);
+                let next = self.found.get(row.on_stack + 1).map(|f| f.slot);
                 self.write_words(kernel, style, frame, next, line)?;
             }
             previous = Some(frame);
         }
         if let Some((_, regs)) = &self.user {
-            registers::write(line, regs)?;
+            registers::write(line, kernel.target().abi(), regs)?;
         }
         match &self.ended {
             Some(reason) if self.found.is_empty() && self.user.is_none() => {
@@ -250,7 +224,17 @@ impl Row {
             }
             Some(reason) => writeln!(line, "    (trace ends: {reason})"),
             None => Ok(()),
+        }?;
+        // What ended the trace has been said.
+        for FaultRow { what, address, reason } in self.faults.iter().filter(|f| f.what != "stack") {
+            writeln!(
+                line,
+                "    (not all is known: {what} at {:x}: {})",
+                address.0,
+                reason.replace('_', " ")
+            )?;
         }
+        Ok(())
     }
 
     /// The words from a frame up to the slot of the next; of the last frame, to the top.
@@ -302,17 +286,27 @@ fn name_word(kernel: &Kernel, words: Words, word: u64) -> String {
     }
 }
 
+fn is_livepatch(kernel: &Kernel, name: &str) -> bool {
+    kernel.modules().0.iter().any(|module| module.name == name && module.is_livepatch())
+}
+
+/// The number of the frame that an exception interrupted; where none did, of the first whose registers
+/// are known.
+fn first_exception(kernel: &Kernel, trace: &Trace) -> usize {
+    let index = Case::exception_in(kernel, trace).unwrap_or(0);
+    trace.number(index)
+}
+
 fn frame_row(
     kernel: &Kernel,
-    index: usize,
-    at: &Numbered,
+    at: &LogicalFrame,
     frames: &[Frame],
     style: &Style,
 ) -> Option<FrameRow> {
-    let frame = frames.get(at.physical)?;
+    let frame = frames.get(at.on_stack)?;
     // What jumped shares the return address of the function that it jumped to.
     let (pc, slot) = match at.jumped {
-        Some(behind) => (behind, frames.get(at.physical + 1)?.slot),
+        Some(behind) => (behind, frames.get(at.on_stack + 1)?.slot),
         None => (frame.pc, frame.slot),
     };
     let inside = if at.jumped.is_some() { pc.wrapping_sub(1) } else { frame.lookup_pc() };
@@ -334,7 +328,8 @@ fn frame_row(
         _ => "call",
     };
     Some(FrameRow {
-        index,
+        index: at.number.index,
+        inline: (at.number.inline > 0).then_some(at.number.inline),
         kind,
         stack: frame.stack.map(|s| s.name()),
         sp: Hex(slot),
@@ -347,19 +342,26 @@ fn frame_row(
         found_by: if at.jumped.is_some() { "tail_call" } else { frame.found_by.name() },
         file: source.and_then(|source| source.file.clone()),
         line: source.and_then(|source| source.line),
-        registers: (kind == "exception").then_some(registers::Row(frame.regs)),
+        registers: (kind == "exception").then_some(Registers(frame.regs)),
         variables,
-        physical: at.physical,
+        on_stack: at.on_stack,
     })
 }
 
+/// A place in a function as crash writes it: nothing where it begins.
+pub(super) fn at_offset(name: &str, offset: u64) -> String {
+    if offset == 0 { name.to_owned() } else { format!("{name}+{offset}") }
+}
+
 fn write_exception(line: &mut dyn Write, kernel: &Kernel, frame: &Frame) -> std::fmt::Result {
+    let abi = kernel.target().abi();
+    let pc = registers::program_counter(abi);
     match kernel.target().locate(frame.lookup_pc()) {
         Some(located) => {
             let offset = frame.pc.wrapping_sub(located.symbol.address);
-            writeln!(line, "    [exception RIP: {}+{offset}]", located.symbol.name)?;
+            writeln!(line, "    [exception {pc}: {}]", at_offset(located.symbol.name, offset))?;
         }
-        None => writeln!(line, "    [exception RIP: unknown or invalid address]")?,
+        None => writeln!(line, "    [exception {pc}: unknown or invalid address]")?,
     }
-    registers::write(line, &frame.regs)
+    registers::write(line, abi, &frame.regs)
 }

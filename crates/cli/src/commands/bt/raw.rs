@@ -1,41 +1,23 @@
 //! Stacks without an unwinder: raw words, text addresses, exception frames, overflow.
 
 use necropsy_linux::{Kernel, task::Task};
-use necropsy_target::{Reg, Regs, regs::PT_REGS_SIZE, unwind::Stack};
-use serde::Serialize;
+use necropsy_machine::{Regs, unwind::Stack};
 
-use super::registers;
+use super::{ALL_TEXT, EXCEPTIONS, RAW, USER, user};
+use super::{frames, registers};
+use crate::rows::stacks::{ExceptionRow, OverflowRow, Registers, WordRow};
 use crate::{
     CommandError, Outcome,
+    command::Opt,
     render::{Faults, Hex, Output},
     tasks::Header,
 };
-
-#[derive(Serialize)]
-struct WordRow {
-    #[serde(flatten)]
-    header: Header,
-    address: Hex,
-    value: Option<Hex>,
-    symbol: Option<String>,
-    #[serde(skip_serializing_if = "Faults::is_empty")]
-    faults: Faults,
-}
-
-#[derive(Serialize)]
-struct ExceptionRow {
-    #[serde(flatten)]
-    header: Header,
-    address: Hex,
-    user: bool,
-    registers: registers::Row,
-}
 
 /// `bt -r`, `-t`, `-T`, `-e` of one task.
 pub(super) fn show(
     kernel: &Kernel,
     task: Task<'_>,
-    flag: &str,
+    flag: Opt,
     gap: bool,
     out: &mut Output,
 ) -> Outcome {
@@ -44,17 +26,20 @@ pub(super) fn show(
     }
     let mut faults = Faults::default();
     let header = super::header(task, &mut faults);
+    if flag == USER {
+        return user::show(task, header, out);
+    }
     out.line(&header)?;
     let stack = task.own_stack()?;
     match flag {
-        "-r" => words(kernel, &header, &stack, out),
-        "-e" => exception_frames(kernel, &header, &stack, out),
-        _ => text_addresses(kernel, task, &header, &stack, flag == "-T", out),
+        RAW => words(kernel, &header, &stack, out),
+        EXCEPTIONS => exception_frames(kernel, &header, &stack, out).map(|_| ()),
+        _ => text_addresses(kernel, task, &header, &stack, flag == ALL_TEXT, out),
     }
 }
 
 fn words(kernel: &Kernel, header: &Header, stack: &Stack, out: &mut Output) -> Outcome {
-    let name = |word: u64| match kernel.target().locate(word) {
+    let name = |word: u64| match kernel.nearest(word) {
         Some(found) if found.offset == 0 => found.symbol.name.to_owned(),
         Some(found) => format!("{}+{}", found.symbol.name, found.offset),
         None => format!("{word:016x}"),
@@ -69,12 +54,11 @@ fn words(kernel: &Kernel, header: &Header, stack: &Stack, out: &mut Output) -> O
                 }
             }
         }
-        if out.is_json() {
+        if !out.is_text() {
             for at in [pair, pair + 8] {
                 let mut faults = Faults::default();
                 let value = faults.take("stack", kernel.target().read_u64(at)).map(Hex);
-                let symbol =
-                    value.filter(|v| kernel.target().locate(v.0).is_some()).map(|v| name(v.0));
+                let symbol = value.filter(|v| kernel.nearest(v.0).is_some()).map(|v| name(v.0));
                 let row =
                     WordRow { header: header.clone(), address: Hex(at), value, symbol, faults };
                 out.record(&row, |_| Ok(()))?;
@@ -98,12 +82,12 @@ fn text_addresses(
     let from = match &start {
         Some(start) if !whole => start
             .slot
-            .or(start.regs.get(Reg::Rsp))
+            .or(start.regs.sp())
             .filter(|at| (stack.start..stack.end).contains(at))
             .unwrap_or(stack.start),
         _ => stack.start,
     };
-    if let Some(pc) = start.and_then(|s| s.regs.get(Reg::Rip)).filter(|_| !whole) {
+    if let Some(pc) = start.and_then(|s| s.regs.pc()).filter(|_| !whole) {
         let name = kernel.target().locate(pc).map_or("(unknown)", |l| l.symbol.name);
         out.line(format_args!("{:>19}: {name} at {pc:x}", "START"))?;
     }
@@ -133,56 +117,52 @@ fn text_addresses(
             header: header.clone(),
             address: Hex(at),
             user: true,
-            registers: registers::Row(regs),
+            registers: Registers(regs),
         };
-        out.record(&row, |line| registers::write(line, &regs))?;
+        out.record(&row, |line| registers::write(line, kernel.target().abi(), &regs))?;
     }
     Ok(())
 }
 
 /// Every place on a stack where the words look like saved registers.
 fn search(kernel: &Kernel, stack: &Stack) -> Vec<(u64, Regs)> {
-    let mut found = Vec::new();
-    for at in (stack.start..stack.end.saturating_sub(PT_REGS_SIZE - 8)).step_by(8) {
-        let Ok(bytes) = kernel.target().read_array::<{ PT_REGS_SIZE as usize }>(at) else {
-            continue;
-        };
-        let Some(regs) = Regs::from_pt_regs(&bytes).filter(Regs::plausible) else { continue };
-        let (Some(rip), Some(rsp), Some(ss)) =
-            (regs.get(Reg::Rip), regs.get(Reg::Rsp), regs.get(Reg::Ss))
-        else {
-            continue;
-        };
-        let sound = if regs.user_mode() {
-            rip < 1 << 56 && rsp < 1 << 56 && ss == 0x2b
-        } else {
-            kernel.target().is_text(rip) && rsp > 1 << 63 && matches!(ss, 0 | 0x18)
-        };
-        if sound {
-            found.push((at, regs));
-        }
-    }
-    found
+    let target = kernel.target();
+    let room = target.architecture().saved_size() as u64;
+    let word = u64::from(target.pointer_size());
+    let places = (stack.start..stack.end.saturating_sub(room - word)).step_by(word as usize);
+    let frame = |at| Some((at, target.architecture().exception_frame(target, at)?));
+    places.filter_map(frame).collect()
 }
 
-fn exception_frames(kernel: &Kernel, header: &Header, stack: &Stack, out: &mut Output) -> Outcome {
-    for (at, regs) in search(kernel, stack) {
+/// How many there are.
+fn exception_frames(
+    kernel: &Kernel,
+    header: &Header,
+    stack: &Stack,
+    out: &mut Output,
+) -> Result<usize, CommandError> {
+    let found = search(kernel, stack);
+    let count = found.len();
+    for (at, regs) in found {
         let row = ExceptionRow {
             header: header.clone(),
             address: Hex(at),
             user: regs.user_mode(),
-            registers: registers::Row(regs),
+            registers: Registers(regs),
         };
         out.record(&row, |line| {
             let mode = if regs.user_mode() { "USER-MODE" } else { "KERNEL-MODE" };
             writeln!(line, "\n  {mode} EXCEPTION FRAME AT: {at:x}")?;
-            if let Some(found) = regs.get(Reg::Rip).and_then(|pc| kernel.target().locate(pc)) {
-                writeln!(line, "    [exception RIP: {}+{}]", found.symbol.name, found.offset)?;
+            let abi = kernel.target().abi();
+            if let Some(found) = regs.pc().and_then(|pc| kernel.target().locate(pc)) {
+                let pc = registers::program_counter(abi);
+                let place = frames::at_offset(found.symbol.name, found.offset);
+                writeln!(line, "    [exception {pc}: {place}]")?;
             }
-            registers::write(line, &regs)
+            registers::write(line, abi, &regs)
         })?;
     }
-    Ok(())
+    Ok(count)
 }
 
 pub(super) fn exception_frames_of_cpus(kernel: &Kernel, out: &mut Output) -> Outcome {
@@ -190,9 +170,18 @@ pub(super) fn exception_frames_of_cpus(kernel: &Kernel, out: &mut Output) -> Out
         let task = kernel.current_task(cpu)?;
         let mut faults = Faults::default();
         let header = super::header(task, &mut faults);
+        let mut shown = Vec::new();
         for stack in kernel.cpu_stacks(cpu) {
-            out.line(format_args!("CPU {cpu} {}:", stack.kind.title()))?;
-            exception_frames(kernel, &header, &stack, out)?;
+            // The second stack for #VC serves when it nests.
+            let title = stack.kind.title();
+            if shown.contains(&title) {
+                continue;
+            }
+            shown.push(title);
+            out.line(format_args!("CPU {cpu} {}:", title.to_uppercase()))?;
+            if exception_frames(kernel, &header, &stack, out)? == 0 {
+                out.line("(none found)\n")?;
+            }
         }
     }
     Ok(())
@@ -202,31 +191,35 @@ pub(super) fn exception_frames_of_cpus(kernel: &Kernel, out: &mut Output) -> Out
 const STACK_END_MAGIC: u64 = 0x57ac_6e9d;
 
 pub(super) fn check_overflow(kernel: &Kernel, out: &mut Output) -> Outcome {
-    #[derive(Serialize)]
-    struct Row {
-        #[serde(flatten)]
-        header: Header,
-        stack: Hex,
-        value: Option<Hex>,
-        #[serde(skip_serializing_if = "Faults::is_empty")]
-        faults: Faults,
-    }
     let mut bad = 0;
     for task in kernel.tasks().tasks {
         let mut faults = Faults::default();
         let header = super::header(task, &mut faults);
         // A task that has exited gave its stack back.
-        let Some(stack) = faults.keep("task_struct.stack", task.stack()).filter(|s| *s != 0) else {
+        let Some(stack) = faults.keep(task.stack()).filter(|s| *s != 0) else {
             continue;
         };
         let value = faults.take("stack end", kernel.target().read_u64(stack));
-        if value == Some(STACK_END_MAGIC) {
+        let below = below_stack(kernel, task, stack);
+        if value == Some(STACK_END_MAGIC) && below.is_none() {
             continue;
         }
         bad += 1;
-        let row = Row { header, stack: Hex(stack), value: value.map(Hex), faults };
+        let (sp, word) = (below.map(Hex), value.map(Hex));
+        let row = OverflowRow { header, stack: Hex(stack), value: word, sp, faults };
         out.record(&row, |line| {
             writeln!(line, "{}", row.header)?;
+            if let Some(sp) = below {
+                writeln!(
+                    line,
+                    "  stack overflow: the stack pointer {sp:x} is {:#x} bytes below the stack at \
+                     {stack:x}",
+                    stack - sp
+                )?;
+                if value == Some(STACK_END_MAGIC) {
+                    return Ok(());
+                }
+            }
             match value {
                 Some(value) => writeln!(
                     line,
@@ -237,6 +230,20 @@ pub(super) fn check_overflow(kernel: &Kernel, out: &mut Output) -> Outcome {
         })?;
     }
     if bad == 0 { out.line("No stack overflows detected") } else { Ok(()) }
+}
+
+/// The stack pointer of a task that ran into the guard page below its stack: there the word at the
+/// low end stays whole. The processor saved it on the stack of the exception that followed.
+fn below_stack(kernel: &Kernel, task: Task<'_>, stack: u64) -> Option<u64> {
+    /// Words at the top of an exception's stack: SS, and SP below it.
+    const SP_FROM_TOP: u64 = 16;
+    let cpu = kernel.running_on(task)?;
+    let guard = stack.saturating_sub(kernel.target().page_size())..stack;
+    let saved = kernel.cpu_stacks(cpu).into_iter().filter_map(|exception| {
+        kernel.target().read_u64(exception.end.checked_sub(SP_FROM_TOP)?).ok()
+    });
+    let own = kernel.cpu_regs(cpu).ok().and_then(|(regs, _)| regs.sp());
+    saved.chain(own).find(|sp| guard.contains(sp))
 }
 
 impl From<std::fmt::Error> for CommandError {

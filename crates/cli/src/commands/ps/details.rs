@@ -1,27 +1,17 @@
 //! `ps` by task: family, times, arguments, limits.
 
-use necropsy_linux::{Kernel, task::Task};
+use necropsy_linux::{Kernel, task::Task, uapi::LIMITS};
 use rayon::prelude::*;
-use serde::Serialize;
 
+use super::{ARGUMENTS, CHILDREN, GROUPS, LIMITS as RESOURCES, PARENTS, TIMES};
+use crate::rows::tasks::{ArgumentsRow, LastRunRow, LimitRow, LimitsRow, RelativeRow, TimesRow};
 use crate::{
     CommandError, Outcome,
-    commands::bt::cpu_list,
+    command::Opt,
+    cpus::cpu_list,
     render::{Faults, Output},
     tasks::Header,
 };
-
-#[derive(Serialize)]
-struct LastRun {
-    #[serde(flatten)]
-    header: Header,
-    state: Option<&'static str>,
-    last_run_ns: Option<u64>,
-    /// Time since then, by the clock of the task's run queue.
-    ago_ns: Option<u64>,
-    #[serde(skip_serializing_if = "Faults::is_empty")]
-    faults: Faults,
-}
 
 /// `-l` and `-m`: latest first.
 pub(super) fn last_run(
@@ -33,15 +23,15 @@ pub(super) fn last_run(
 ) -> Outcome {
     let clocks: Vec<Option<u64>> =
         (0..kernel.per_cpu_offsets().len() as u32).map(|cpu| kernel.rq_clock(cpu).ok()).collect();
-    let mut rows: Vec<LastRun> = tasks
+    let mut rows: Vec<LastRunRow> = tasks
         .par_iter()
         .map(|task| {
             let mut faults = Faults::default();
             let header = Header::new(*task, &mut faults);
-            let last = faults.keep("sched_info.last_arrival", task.last_run_ns());
+            let last = faults.keep(task.last_run_ns());
             let clock = header.cpu.and_then(|cpu| clocks.get(cpu as usize).copied().flatten());
-            LastRun {
-                state: faults.keep("task_struct.state", task.state()).map(|s| s.letters()),
+            LastRunRow {
+                state: faults.keep(task.state()).map(|s| s.letters()),
                 last_run_ns: last,
                 ago_ns: clock.zip(last).map(|(clock, last)| clock.saturating_sub(last)),
                 header,
@@ -66,7 +56,7 @@ pub(super) fn last_run(
     Ok(())
 }
 
-fn last_run_line(row: &LastRun, ago: bool, width: usize, out: &mut Output) -> Outcome {
+fn last_run_line(row: &LastRunRow, ago: bool, width: usize, out: &mut Output) -> Outcome {
     out.record(row, |line| {
         let text = match (ago, row.last_run_ns, row.ago_ns) {
             (false, Some(last), _) => format!("{last:>width$}"),
@@ -84,43 +74,32 @@ fn days(ns: u64) -> String {
     format!("{} {:02}:{:02}:{:02}.{:03}", s / 86400, s / 3600 % 24, s / 60 % 60, s % 60, ms % 1000)
 }
 
-pub(super) fn show(kernel: &Kernel, tasks: &[Task<'_>], flag: &str, out: &mut Output) -> Outcome {
+pub(super) fn show(kernel: &Kernel, tasks: &[Task<'_>], flag: Opt, out: &mut Output) -> Outcome {
     let all = match flag {
-        "-c" | "-g" => kernel.tasks().tasks,
+        CHILDREN | GROUPS => kernel.tasks().tasks,
         _ => Vec::new(),
     };
     let mut groups_done = std::collections::HashSet::new();
     for task in tasks {
         out.check_interrupt()?;
         match flag {
-            "-p" => ancestors(*task, out)?,
-            "-c" => children(*task, &all, out)?,
-            "-g" => {
+            PARENTS => ancestors(*task, out)?,
+            CHILDREN => children(*task, &all, out)?,
+            GROUPS => {
                 let tgid = task.tgid()?;
                 if tgid != 0 && !groups_done.insert(tgid) {
                     continue;
                 }
                 group(*task, &all, out)?;
             }
-            "-t" => times(kernel, *task, out)?,
-            "-a" => arguments(*task, out)?,
-            "-r" => limits(*task, out)?,
-            _ => return Err(CommandError::usage(format!("unknown option {flag}"))),
+            TIMES => times(kernel, *task, out)?,
+            ARGUMENTS => arguments(*task, out)?,
+            RESOURCES => limits(*task, out)?,
+            _ => return Err(CommandError::usage(format!("unknown option {}", flag.flag))),
         }
         out.line("")?;
     }
     Ok(())
-}
-
-#[derive(Serialize)]
-struct Family {
-    #[serde(flatten)]
-    header: Header,
-    relation: &'static str,
-    of: Option<u64>,
-    depth: usize,
-    #[serde(skip_serializing_if = "Faults::is_empty")]
-    faults: Faults,
 }
 
 fn member(
@@ -132,24 +111,12 @@ fn member(
 ) -> Outcome {
     let mut faults = Faults::default();
     let header = Header::new(task, &mut faults);
-    let row = Family { header, relation, of, depth, faults };
+    let row = RelativeRow { header, relation, of, depth, faults };
     out.record(&row, |line| writeln!(line, "{:depth$}{}", "", row.header))
 }
 
-/// A chain of parents is never longer: each has an id of its own.
-const MAX_ANCESTORS: usize = 4096;
-
 fn ancestors(task: Task<'_>, out: &mut Output) -> Outcome {
-    let mut chain = vec![task];
-    let mut at = task;
-    while chain.len() < MAX_ANCESTORS {
-        let Ok(parent) = at.parent() else { break };
-        if parent.address == at.address || chain.iter().any(|t| t.address == parent.address) {
-            break;
-        }
-        chain.push(parent);
-        at = parent;
-    }
+    let chain = task.ancestors();
     let of = task.pid().ok();
     for (depth, ancestor) in chain.iter().rev().enumerate() {
         member(
@@ -166,50 +133,27 @@ fn ancestors(task: Task<'_>, out: &mut Output) -> Outcome {
 fn children(task: Task<'_>, all: &[Task<'_>], out: &mut Output) -> Outcome {
     let of = task.pid().ok();
     member(task, "self", of, 0, out)?;
-    let mut none = true;
-    for child in all {
-        let parent = child.parent().map(|p| p.address);
-        if parent == Ok(task.address) && child.address != task.address {
-            none = false;
-            member(*child, "child", of, 2, out)?;
-        }
+    let children = task.children(all);
+    for child in &children {
+        member(*child, "child", of, 2, out)?;
     }
-    if none { out.line("  (no children)") } else { Ok(()) }
+    if children.is_empty() { out.line("  (no children)") } else { Ok(()) }
 }
 
 fn group(task: Task<'_>, all: &[Task<'_>], out: &mut Output) -> Outcome {
-    let tgid = task.tgid()?;
-    let leader = task.group_leader()?;
-    let of = Some(tgid);
+    let of = Some(task.tgid()?);
+    let (leader, others) = task.thread_group(all)?;
     member(leader, "leader", of, 0, out)?;
-    if tgid == 0 {
-        return Ok(());
-    }
-    for thread in all {
-        if thread.tgid() == Ok(tgid) && thread.address != leader.address {
-            member(*thread, "thread", of, 2, out)?;
-        }
-    }
-    Ok(())
+    others.iter().try_for_each(|thread| member(*thread, "thread", of, 2, out))?;
+    if others.is_empty() { out.line("  (no threads)") } else { Ok(()) }
 }
 
 fn times(kernel: &Kernel, task: Task<'_>, out: &mut Output) -> Outcome {
-    #[derive(Serialize)]
-    struct Row {
-        #[serde(flatten)]
-        header: Header,
-        run_time_ns: Option<u64>,
-        start_time_ns: Option<u64>,
-        utime_ns: Option<u64>,
-        stime_ns: Option<u64>,
-        #[serde(skip_serializing_if = "Faults::is_empty")]
-        faults: Faults,
-    }
     let mut faults = Faults::default();
     let shape = &kernel.shapes().task;
     let header = Header::new(task, &mut faults);
-    let start_time_ns = faults.keep("task_struct.start_time", task.get(&shape.start_time));
-    let row = Row {
+    let start_time_ns = faults.keep(task.get(&shape.start_time));
+    let row = TimesRow {
         run_time_ns: kernel
             .clocks()
             .map(|clocks| clocks.monotonic_ns)
@@ -217,8 +161,8 @@ fn times(kernel: &Kernel, task: Task<'_>, out: &mut Output) -> Outcome {
             .zip(start_time_ns)
             .map(|(now, start)| now.saturating_sub(start)),
         start_time_ns,
-        utime_ns: faults.keep("task_struct.utime", task.get(&shape.utime)),
-        stime_ns: faults.keep("task_struct.stime", task.get(&shape.stime)),
+        utime_ns: faults.keep(task.get(&shape.utime)),
+        stime_ns: faults.keep(task.get(&shape.stime)),
         header,
         faults,
     };
@@ -239,25 +183,16 @@ fn times(kernel: &Kernel, task: Task<'_>, out: &mut Output) -> Outcome {
 }
 
 fn arguments(task: Task<'_>, out: &mut Output) -> Outcome {
-    #[derive(Serialize)]
-    struct Row {
-        #[serde(flatten)]
-        header: Header,
-        arguments: Vec<String>,
-        environment: Vec<String>,
-        kernel_thread: bool,
-        faults: Faults,
-    }
     let mut faults = Faults::default();
     let header = Header::new(task, &mut faults);
-    let mm = faults.keep("task_struct.mm", task.mm()).flatten();
+    let mm = faults.keep(task.mm()).flatten();
     let mut take =
-        |what, environment| faults.keep(what, task.strings(environment)).unwrap_or_default();
+        |what, environment| faults.keep_as(what, task.strings(environment)).unwrap_or_default();
     let (arguments, environment) = match mm {
         Some(_) => (take("arguments", false), take("environment", true)),
         None => Default::default(),
     };
-    let row = Row { header, arguments, environment, kernel_thread: mm.is_none(), faults };
+    let row = ArgumentsRow { header, arguments, environment, kernel_thread: mm.is_none(), faults };
     out.record(&row, |line| {
         writeln!(line, "{}", row.header)?;
         if row.kernel_thread {
@@ -275,56 +210,21 @@ fn arguments(task: Task<'_>, out: &mut Output) -> Outcome {
     })
 }
 
-/// Resource limits by number (include/uapi/asm-generic/resource.h).
-const LIMITS: [&str; 16] = [
-    "CPU",
-    "FSIZE",
-    "DATA",
-    "STACK",
-    "CORE",
-    "RSS",
-    "NPROC",
-    "NOFILE",
-    "MEMLOCK",
-    "AS",
-    "LOCKS",
-    "SIGPENDING",
-    "MSGQUEUE",
-    "NICE",
-    "RTPRIO",
-    "RTTIME",
-];
-
 fn limits(task: Task<'_>, out: &mut Output) -> Outcome {
-    #[derive(Serialize)]
-    struct Limit {
-        limit: &'static str,
-        current: Option<u64>,
-        maximum: Option<u64>,
-    }
-    #[derive(Serialize)]
-    struct Row {
-        #[serde(flatten)]
-        header: Header,
-        /// `null` is unlimited.
-        limits: Vec<Limit>,
-        #[serde(skip_serializing_if = "Faults::is_empty")]
-        faults: Faults,
-    }
     let mut faults = Faults::default();
     let header = Header::new(task, &mut faults);
-    let values = faults.keep("signal_struct.rlim", task.limits()).unwrap_or_default();
+    let values = faults.keep(task.limits()).unwrap_or_default();
     let finite = |value: u64| (value != u64::MAX).then_some(value);
     let limits = LIMITS
         .into_iter()
         .zip(values)
-        .map(|(limit, (current, maximum))| Limit {
+        .map(|(limit, (current, maximum))| LimitRow {
             limit,
             current: finite(current),
             maximum: finite(maximum),
         })
         .collect();
-    let row = Row { header, limits, faults };
+    let row = LimitsRow { header, limits, faults };
     out.record(&row, |line| {
         writeln!(line, "{}", row.header)?;
         writeln!(line, "      RLIMIT     CURRENT       MAXIMUM  ")?;

@@ -7,16 +7,44 @@ use std::collections::BTreeMap;
 
 use necropsy_linux::{Kernel, task::Task};
 use rayon::prelude::*;
-use serde::Serialize;
 
+use crate::rows::tasks::{
+    ArgumentsRow, LastRunRow, LimitsRow, RelativeRow, StateRow, TaskRow, TimesRow,
+};
 use crate::{
     CommandError, Outcome,
+    command::{Arg, Command, Example, Opt},
     parsed::Parsed,
-    registry::{Arg, Command, Example, Opt},
+    problems::Problems,
     render::Output,
     session::Session,
     tasks,
 };
+
+pub(super) const KERNEL: Opt = Opt::flag("-k", "only kernel threads");
+pub(super) const USER: Opt = Opt::flag("-u", "only user tasks");
+pub(super) const LEADERS: Opt = Opt::flag("-G", "only leaders of thread groups");
+pub(super) const ACTIVE: Opt = Opt::flag("-A", "only tasks that run on a CPU");
+pub(super) const NO_IDLE: Opt = Opt::flag("-I", "without idle tasks");
+pub(super) const POLICIES: Opt = Opt::value(
+    "-y",
+    "policy",
+    "only these policies: NORMAL,FIFO,RR,BATCH,IDLE,DEADLINE or numbers",
+);
+pub(super) const STACK_POINTER: Opt =
+    Opt::flag("-s", "the kernel stack pointer in place of the task");
+pub(super) const SCHEDULING: Opt = Opt::flag("-Y", "scheduling policy and priority as well");
+pub(super) const NO_HEADING: Opt = Opt::flag("-H", "no heading");
+pub(super) const PARENTS: Opt = Opt::flag("-p", "each task's ancestors");
+pub(super) const CHILDREN: Opt = Opt::flag("-c", "each task's children");
+pub(super) const TIMES: Opt = Opt::flag("-t", "run time, start time, user and system time");
+pub(super) const LAST_RUN: Opt = Opt::flag("-l", "when each last got a CPU, latest first (ns)");
+pub(super) const AGO: Opt = Opt::flag("-m", "how long ago that was, as days and h:m:s");
+pub(super) const CPUS: Opt = Opt::value("-C", "cpus", "with -l or -m: by CPU");
+pub(super) const ARGUMENTS: Opt = Opt::flag("-a", "arguments and environment");
+pub(super) const GROUPS: Opt = Opt::flag("-g", "by thread group");
+pub(super) const LIMITS: Opt = Opt::flag("-r", "resource limits");
+pub(super) const STATES: Opt = Opt::flag("-S", "how many tasks are in which state");
 
 pub(crate) static COMMAND: Command = Command {
     names: &["ps"],
@@ -24,29 +52,34 @@ pub(crate) static COMMAND: Command = Command {
     synopsis: "[-k | -u | -G | -A | -I] [-y policy] [-s] [-Y] [-H] [task] ...\n\
                [-p | -c | -t | -l | -m | -a | -g | -r | -S] [-C cpus] [task] ...",
     options: &[
-        Opt { flag: "-k", value: None, help: "only kernel threads" },
-        Opt { flag: "-u", value: None, help: "only user tasks" },
-        Opt { flag: "-G", value: None, help: "only leaders of thread groups" },
-        Opt { flag: "-A", value: None, help: "only tasks that run on a CPU" },
-        Opt { flag: "-I", value: None, help: "without idle tasks" },
-        Opt {
-            flag: "-y",
-            value: Some("policy"),
-            help: "only these policies: NORMAL,FIFO,RR,BATCH,IDLE,DEADLINE or numbers",
-        },
-        Opt { flag: "-s", value: None, help: "the kernel stack pointer in place of the task" },
-        Opt { flag: "-Y", value: None, help: "scheduling policy and priority as well" },
-        Opt { flag: "-H", value: None, help: "no heading" },
-        Opt { flag: "-p", value: None, help: "each task's ancestors" },
-        Opt { flag: "-c", value: None, help: "each task's children" },
-        Opt { flag: "-t", value: None, help: "run time, start time, user and system time" },
-        Opt { flag: "-l", value: None, help: "when each last got a CPU, latest first (ns)" },
-        Opt { flag: "-m", value: None, help: "how long ago that was, as days and h:m:s" },
-        Opt { flag: "-C", value: Some("cpus"), help: "with -l or -m: by CPU" },
-        Opt { flag: "-a", value: None, help: "arguments and environment" },
-        Opt { flag: "-g", value: None, help: "by thread group" },
-        Opt { flag: "-r", value: None, help: "resource limits" },
-        Opt { flag: "-S", value: None, help: "how many tasks are in which state" },
+        KERNEL,
+        USER,
+        LEADERS,
+        ACTIVE,
+        NO_IDLE,
+        POLICIES,
+        STACK_POINTER,
+        SCHEDULING,
+        NO_HEADING,
+        PARENTS,
+        CHILDREN,
+        TIMES,
+        LAST_RUN,
+        AGO,
+        CPUS,
+        ARGUMENTS,
+        GROUPS,
+        LIMITS,
+        STATES,
+    ],
+    rows: &[
+        TaskRow::TYPE,
+        RelativeRow::TYPE,
+        TimesRow::TYPE,
+        LastRunRow::TYPE,
+        ArgumentsRow::TYPE,
+        LimitsRow::TYPE,
+        StateRow::TYPE,
     ],
     args: &[Arg::Task],
     description: "\
@@ -83,22 +116,19 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         tasks::select(kernel, &parsed.args)?
     };
     filter(kernel, parsed, &mut chosen)?;
-    let detail = parsed.one_of(&["-p", "-c", "-t", "-l", "-m", "-a", "-g", "-r", "-S"])?;
+    let detail = parsed
+        .one_of(&[PARENTS, CHILDREN, TIMES, LAST_RUN, AGO, ARGUMENTS, GROUPS, LIMITS, STATES])?;
     match detail {
         None => list::show(kernel, parsed, &chosen, out)?,
-        Some("-S") => states(&chosen, out)?,
-        Some(flag @ ("-l" | "-m")) => {
-            details::last_run(kernel, &chosen, flag == "-m", parsed.value("-C"), out)?;
+        Some(STATES) => states(&chosen, out)?,
+        Some(flag @ (LAST_RUN | AGO)) => {
+            details::last_run(kernel, &chosen, flag == AGO, parsed.value(CPUS), out)?;
         }
         Some(flag) => details::show(kernel, &chosen, flag, out)?,
     }
-    for error in errors {
-        match error {
-            necropsy_linux::Error::Fault(fault) => out.skipped("task", &fault),
-            other => return Err(other.into()),
-        }
-    }
-    Ok(())
+    let mut problems = Problems::default();
+    problems.extend(errors);
+    problems.report("task", out)
 }
 
 fn filter(
@@ -106,28 +136,28 @@ fn filter(
     parsed: &Parsed,
     chosen: &mut Vec<Task<'_>>,
 ) -> Result<(), CommandError> {
-    if parsed.has("-k") {
+    if parsed.has(KERNEL) {
         chosen.retain(|t| t.is_kernel_thread().unwrap_or(true));
-    } else if parsed.has("-u") {
+    } else if parsed.has(USER) {
         chosen.retain(|t| !t.is_kernel_thread().unwrap_or(false) && t.pid() != Ok(0));
     }
-    if parsed.has("-G") {
+    if parsed.has(LEADERS) {
         chosen.retain(|t| match (t.pid(), t.tgid()) {
             (Ok(pid), Ok(tgid)) => pid == tgid,
             _ => true,
         });
     }
-    if parsed.has("-A") {
+    if parsed.has(ACTIVE) {
         chosen.retain(|t| kernel.running_on(*t).is_some());
     }
-    if parsed.has("-I") {
+    if parsed.has(NO_IDLE) {
         chosen.retain(|t| t.pid() != Ok(0));
     }
-    if let Some(policies) = parsed.value("-y") {
+    if let Some(policies) = parsed.value(POLICIES) {
         let wanted = policies
             .split(',')
             .map(|name| {
-                list::policy_number(name)
+                necropsy_linux::uapi::policy_number(name)
                     .ok_or_else(|| CommandError::usage(format!("{name}: not a scheduling policy")))
             })
             .collect::<Result<Vec<u64>, _>>()?;
@@ -137,11 +167,6 @@ fn filter(
 }
 
 fn states(chosen: &[Task<'_>], out: &mut Output) -> Outcome {
-    #[derive(Serialize)]
-    struct Row {
-        state: &'static str,
-        tasks: usize,
-    }
     let letters: Vec<&'static str> =
         chosen.par_iter().map(|t| t.state().map_or("??", |s| s.letters())).collect();
     let mut counts: BTreeMap<usize, (&'static str, usize)> = BTreeMap::new();
@@ -155,7 +180,7 @@ fn states(chosen: &[Task<'_>], out: &mut Output) -> Outcome {
         counts.entry(place).or_insert((state, 0)).1 += 1;
     }
     for (state, tasks) in counts.into_values() {
-        out.record(&Row { state, tasks }, |line| writeln!(line, "  {state}: {tasks}"))?;
+        out.record(&StateRow { state, tasks }, |line| writeln!(line, "  {state}: {tasks}"))?;
     }
     Ok(())
 }

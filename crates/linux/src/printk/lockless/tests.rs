@@ -2,6 +2,9 @@ use necropsy_dump::{Fault, Reason};
 
 use super::*;
 
+const ID_MASK: u64 = u64::MAX >> 2;
+const WORD: usize = 8;
+
 /// A ring of 8 records and 256 bytes of text, written as the kernel's writers would.
 struct Writer {
     ring: Ring,
@@ -20,6 +23,7 @@ const INFO: usize = 88;
 impl Writer {
     fn new() -> Writer {
         let layout = Layout {
+            numbers: Numbers::default(),
             desc: DESC,
             state: 0,
             begin: 8,
@@ -102,7 +106,7 @@ impl Writer {
     fn keep(&mut self, keep: u64) {
         self.ring.tail = self.ring.head.wrapping_sub(keep - 1) & ID_MASK;
         for desc in self.descs.chunks_exact_mut(DESC) {
-            let state = number(desc, 0, 8);
+            let state = Numbers::default().number(desc, 0, 8);
             let age = self.ring.head.wrapping_sub(state & ID_MASK) & ID_MASK;
             if age >= keep {
                 desc[..8].copy_from_slice(&(3 << 62 | state & ID_MASK).to_le_bytes());
@@ -177,7 +181,7 @@ fn records_without_text() {
     writer.put(1, Err(1), true);
     let log = writer.finish().log();
     assert_eq!((log.records[0].text.as_str(), &log.records[0].fault), ("", &None));
-    assert!(matches!(log.records[1].fault, Some(Error::Missing { .. })));
+    assert!(matches!(log.records[1].fault, Some(Error::Absent { .. })));
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use super::Step::{Line, Stack};
 use super::{Frame, Header, Rule};
-use crate::class::Class;
 use crate::system::System;
+use necropsy_lexicon::Symptom;
 
-const F: Class = Class::Foreign;
+const F: Symptom = Symptom::Foreign;
 
 /// The frames of a BSD debugger: `name(args) at name+0x12`.
 const DDB: Frame = Frame::new(&[Line(r"^(?:Stopped (?:in .* )?at +(?:netbsd:)?)@FUNC")])
@@ -17,12 +17,14 @@ const BELOW_TRAP: Frame = Frame::new(&[
     Line(r"^--- trap"),
     Line(r"(?:^#[0-9]+ .* |\) )at @FUNC"),
 ])
-.or(&[Line(r"^Stopped at +@FUNC")])
+.or(&[Line(r" at calltrap\+"), Line(r"(?:^#[0-9]+ .* |\) )at @FUNC")])
+.or_else(&[Line(r"^Stopped at +@FUNC")])
 .foreign();
 
 pub(crate) const SYSTEMS: &[System] = &[
     System {
         name: "starnix",
+        label: "Starnix",
         line_bytes: None,
         marks: &["STARNIX KERNEL PANIC"],
         headers: &[Header::new(
@@ -34,6 +36,7 @@ pub(crate) const SYSTEMS: &[System] = &[
     },
     System {
         name: "fuchsia",
+        label: "Fuchsia",
         line_bytes: Some(127),
         marks: &["ZIRCON KERNEL PANIC", "zircon.elf", "ZIRCON REBOOT REASON"],
         headers: &[
@@ -68,6 +71,7 @@ pub(crate) const SYSTEMS: &[System] = &[
     },
     System {
         name: "darwin",
+        label: "macOS (XNU)",
         line_bytes: None,
         marks: &["panic(cpu ", "mach_kernel :"],
         headers: &[
@@ -87,6 +91,7 @@ pub(crate) const SYSTEMS: &[System] = &[
     },
     System {
         name: "netbsd",
+        label: "NetBSD",
         line_bytes: None,
         marks: &["netbsd:", "in supervisor mode", "NetBSD", "cpu0: Begin traceback"],
         headers: &[
@@ -152,7 +157,38 @@ pub(crate) const SYSTEMS: &[System] = &[
         ],
     },
     System {
+        name: "illumos",
+        label: "illumos or Solaris",
+        line_bytes: None,
+        marks: &["panic[cpu"],
+        headers: &[Header::new(
+            "panic[cpu",
+            &[
+                Rule::new(r"panic\[cpu[0-9]+\]", "panic: {1}", F)
+                    .whole(r"panic\[cpu[0-9]+\]/thread=[0-9a-f]+: *\n?(?: *\n)?(.*\S.*)")
+                    .no_stack(),
+                Rule::new(r"panic\[cpu[0-9]+\]", "panic", F).no_stack(),
+            ],
+        )],
+    },
+    System {
+        name: "xen",
+        label: "Xen",
+        line_bytes: None,
+        marks: &["Panic on CPU ", "----[ Xen-"],
+        headers: &[Header::new(
+            "Panic on CPU ",
+            &[
+                Rule::new(r"Panic on CPU [0-9]+:", "Xen panic: {1}", F)
+                    .whole(r"Panic on CPU [0-9]+:\n(.*)")
+                    .no_stack(),
+                Rule::new(r"Panic on CPU", "Xen panic", F).no_stack(),
+            ],
+        )],
+    },
+    System {
         name: "freebsd",
+        label: "FreeBSD",
         line_bytes: None,
         marks: &["KDB: stack backtrace", "Fatal trap ", "KDB: enter", "FreeBSD"],
         headers: &[
@@ -185,6 +221,7 @@ pub(crate) const SYSTEMS: &[System] = &[
     },
     System {
         name: "openbsd",
+        label: "OpenBSD",
         line_bytes: None,
         marks: &["db_enter", "ddb>", "ddb{", "end trace frame", "uvm_fault(", "fault trap, code=", "vop_generic_bclient_loop", "OpenBSD", "cleaned vnode", "panic: kernel diagnostic assertion"],
         headers: &[
@@ -249,13 +286,16 @@ pub(crate) const SYSTEMS: &[System] = &[
     },
     System {
         name: "gvisor",
+        label: "gVisor",
         line_bytes: None,
         marks: &["FATAL ERROR:", "gvisor", "pkg/sentry", "WARNING: DATA RACE", "runsc"],
         headers: &[
             Header::new(
                 "FATAL ERROR:",
                 &[Rule::new(r"FATAL ERROR: (.*)", "FATAL ERROR: {1}", F).no_stack()],
-            ),
+            )
+            // V8's words
+            .except(&[r"JavaScript|Reached heap limit|CALL_AND_RETRY|mark-compacts|v8::|node::"]),
             Header::new(
                 "WARNING: DATA RACE",
                 &[Rule::new(r"WARNING: DATA RACE", "DATA RACE in {F}", F)

@@ -12,7 +12,7 @@ mod panic;
 mod plain;
 mod warning;
 
-use crate::class::Class;
+use necropsy_lexicon::Symptom;
 
 /// One way to find function names in a report.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,9 @@ pub(crate) enum Step {
     Line(&'static str),
     /// Read frames until the next stack begins, or the next step's line.
     Stack,
+    /// Read frames until the next stack begins, though they are mixed with those
+    /// of a fault injection.
+    Torn,
 }
 
 /// Which of the functions found is the guilty one.
@@ -73,13 +76,13 @@ impl Frame {
     }
 }
 
-use Step::{Line, Stack};
+use Step::{Line, Stack, Torn};
 
 /// The call trace.
 pub(crate) const TRACE: Frame = Frame::new(&[Line("@CT"), Stack]);
 /// The instruction pointer, else the call trace.
 pub(crate) const POINTER_TRACE: Frame =
-    Frame::new(&[Line("@RIP"), Line("@CT"), Stack]).or(&[Line("@CT"), Stack]);
+    Frame::new(&[Line("@RIP"), Line("@CT"), Stack]).or(&[Line("@CT"), Stack]).or_else(&[Torn]);
 /// The instruction pointer alone.
 pub(crate) const POINTER: Frame = Frame::new(&[Line("@RIP")]);
 /// The place of a warning: the pointer, then the frames after it.
@@ -103,13 +106,18 @@ pub(crate) struct Rule {
     pub(crate) frame: Option<Frame>,
     /// The report's real head is known to be lost.
     pub(crate) corrupted: bool,
-    /// The kind prints no stack.
+    /// The kind prints no stack, or may do without.
     pub(crate) no_stack: bool,
-    pub(crate) class: Class,
+    /// A stack without frames does not speak against it: the function stands in
+    /// the head.
+    pub(crate) any_stack: bool,
+    /// No function is to blame, whatever stands in the trace.
+    pub(crate) nobody: bool,
+    pub(crate) class: Symptom,
 }
 
 impl Rule {
-    pub(crate) const fn new(title: &'static str, name: &'static str, class: Class) -> Rule {
+    pub(crate) const fn new(title: &'static str, name: &'static str, class: Symptom) -> Rule {
         Rule {
             title,
             whole: None,
@@ -119,6 +127,8 @@ impl Rule {
             frame: None,
             corrupted: false,
             no_stack: false,
+            any_stack: false,
+            nobody: false,
             class,
         }
     }
@@ -146,6 +156,15 @@ impl Rule {
         self.no_stack = true;
         self
     }
+    pub(crate) const fn nobody(mut self) -> Rule {
+        self.nobody = true;
+        self
+    }
+    pub(crate) const fn any_stack(mut self) -> Rule {
+        self.no_stack = true;
+        self.any_stack = true;
+        self
+    }
 }
 
 /// A header and the kinds of reports it starts.
@@ -160,11 +179,15 @@ pub(crate) struct Header {
     pub(crate) inner: bool,
     /// The report begins some lines earlier, with this text.
     pub(crate) since: Option<&'static str>,
+    /// What the line must match as well.
+    pub(crate) only: Option<&'static str>,
+    /// Plain titles have rules that know more of the kind.
+    pub(crate) narrow: bool,
 }
 
 impl Header {
     pub(crate) const fn new(text: &'static str, rules: &'static [Rule]) -> Header {
-        Header { text, except: &[], rules, inner: false, since: None }
+        Header { text, except: &[], rules, inner: false, since: None, only: None, narrow: false }
     }
     pub(crate) const fn except(mut self, except: &'static [&'static str]) -> Header {
         self.except = except;
@@ -172,6 +195,14 @@ impl Header {
     }
     pub(crate) const fn since(mut self, text: &'static str) -> Header {
         self.since = Some(text);
+        self
+    }
+    pub(crate) const fn only(mut self, only: &'static str) -> Header {
+        self.only = Some(only);
+        self
+    }
+    pub(crate) const fn narrow(mut self) -> Header {
+        self.narrow = true;
         self
     }
     pub(crate) const fn inner(mut self) -> Header {
@@ -184,5 +215,29 @@ impl Header {
 pub(crate) const HEADERS: &[&[Header]] =
     &[bug::HEADERS, warning::HEADERS, info::HEADERS, other::FAULTS, panic::HEADERS, other::REST];
 
+/// A report whose head is lost.
+pub(crate) const FRAGMENT: Header = Header::new(
+    "",
+    &[Rule::new(r"(?s:.)", "Fragment (its head is lost) in {F}", Symptom::Unknown)
+        .at(POINTER_TRACE)
+        .corrupted()],
+);
+
 /// Headers of kinds the well-known style does not know.
 pub(crate) const PLAIN: &[Header] = plain::HEADERS;
+
+/// Is the line one that belongs to the report before it, though it begins like another? The
+/// allocator's lines do, and what holds up a hung task.
+pub(crate) fn goes_on(line: &str) -> bool {
+    // how Rust's panic ends
+    if line.contains("kernel BUG at rust/helpers") {
+        return true;
+    }
+    line.trim_start().strip_prefix("INFO: ").is_some_and(|rest| {
+        let blocker = rest.starts_with("task ") && rest.contains(" is blocked on a");
+        blocker
+            || ["0x", "Allocated in ", "Freed in ", "Slab 0x", "Object 0x", "Fixing "]
+                .iter()
+                .any(|head| rest.starts_with(head))
+    })
+}

@@ -1,0 +1,306 @@
+//! An access that nothing deeper explains, told as what it is: a write to what may only be read, data
+//! that was executed, an error number or a user's address taken for a pointer, memory behind the end
+//! of an area.
+
+use necropsy_lexicon::{AddressClass, value};
+
+use crate::{
+    cause::Cause,
+    explain::{Access, BadAddress, Happened, NoCode, code},
+    finding::{Confidence, Evidence, Finding},
+    inquiry::{Detector, Inquiry},
+    place::Place,
+    suspect::Suspect,
+    unloaded::may_have_held,
+    value::before_null,
+};
+
+pub(super) static DETECTOR: Detector = Detector {
+    name: "bad-pointer",
+    causes: &[Cause::BadPointer, Cause::OutOfBounds, Cause::NullPointer, Cause::UseAfterFree],
+    detect,
+};
+
+fn detect(inquiry: &Inquiry<'_>) -> Vec<Finding> {
+    find(inquiry).into_iter().collect()
+}
+
+fn find(inquiry: &Inquiry<'_>) -> Option<Finding> {
+    let explanation = inquiry.explanation()?;
+    match &explanation.what {
+        Happened::Access(access) => accessed(inquiry, access),
+        // Where there is code, nothing went astray.
+        Happened::BadJump { why: NoCode::Unreadable | NoCode::NoInstruction, .. } => None,
+        Happened::BadJump { to, why } => jumped(inquiry, *to, why),
+        _ => None,
+    }
+}
+
+/// Whether one of the values that the address was made of is NULL.
+fn from_null(inquiry: &Inquiry<'_>) -> bool {
+    let steps = inquiry.explanation().map_or(&[][..], |explanation| explanation.steps.as_slice());
+    steps.iter().any(|step| step.depth == 0 && step.value == Some(0))
+}
+
+/// Whether the code itself went back so many bytes from a pointer: container_of() of a member.
+fn went_back(inquiry: &Inquiry<'_>, bytes: u64) -> bool {
+    let Some(explanation) = inquiry.explanation() else { return false };
+    let (lea, add) = (format!("lea -{bytes:#x}("), format!("add $-{bytes:#x},"));
+    let sub = format!("sub ${bytes:#x},");
+    let mut made = explanation.steps.iter().filter(|step| step.depth <= 1);
+    made.any(|step| {
+        step.frame == explanation.frame
+            && step.value.is_none_or(|value| value == bytes.wrapping_neg())
+            && step.instruction.as_ref().is_some_and(|at| {
+                [&lea, &add, &sub].into_iter().any(|it| at.text.starts_with(it.as_str()))
+            })
+    })
+}
+
+/// Where the access was, as evidence.
+fn by_explain(inquiry: &Inquiry<'_>, value: u64) -> Vec<Evidence> {
+    let mut evidence = Vec::new();
+    if let Some(at) = inquiry.explanation().and_then(|explanation| explanation.instruction.as_ref())
+    {
+        evidence.push(Evidence::instruction(at));
+    }
+    evidence.push(Evidence {
+        what: "the address, and where it comes from".into(),
+        address: None,
+        value: Some(value),
+        command: "explain".into(),
+    });
+    evidence
+}
+
+fn accessed(inquiry: &Inquiry<'_>, access: &Access) -> Option<Finding> {
+    let kernel = inquiry.kernel;
+    let at = inquiry.explanation()?.instruction.as_ref()?;
+    let (verb, from) = if access.write { ("writes", "to") } else { ("reads", "from") };
+    let address = access.address;
+    let mut evidence = by_explain(inquiry, address);
+    let named = access.name.as_deref().map_or(String::new(), |name| format!(" ({name})"));
+    let (class, what, confidence) = match &access.why {
+        BadAddress::Null | BadAddress::NearNull { .. } => return None,
+        BadAddress::ReadOnly => {
+            evidence.push(Evidence::shown(
+                "the flags of its page: no RW among them",
+                format!("vtop {address:x}"),
+            ));
+            let place = code::location(kernel, address);
+            (
+                Cause::BadPointer,
+                format!("read-only memory at {address:x}, {place}"),
+                Confidence::Certain,
+            )
+        }
+        // A member, or an element, far from NULL.
+        BadAddress::User if address < 1 << 24 && from_null(inquiry) => {
+            let what =
+                format!("{address:x}: so far from NULL, which is the pointer it was made of");
+            (Cause::NullPointer, what, Confidence::Likely)
+        }
+        BadAddress::User => (
+            Cause::BadPointer,
+            format!("{address:x}, an address of the user's, which the kernel must not follow"),
+            Confidence::Certain,
+        ),
+        BadAddress::NearEnd { below } => {
+            // The pointer itself, before a member's offset was added.
+            let suspect = Suspect::of(inquiry);
+            let error =
+                suspect.and_then(|it| value::error_number(it.value, true)).unwrap_or(*below);
+            let name = value::errno(error);
+            let named = name.map_or(String::new(), |name| format!(" ({name})"));
+            let member = format!("what lies {error:#x} bytes before NULL");
+            match (went_back(inquiry, error), before_null(error)) {
+                (true, _) => {
+                    let what = format!(
+                        "{address:x}: NULL was taken for a member {error:#x} into an object"
+                    );
+                    (Cause::NullPointer, what, Confidence::Likely)
+                }
+                (false, true) => {
+                    let what = format!(
+                        "{address:x}: {member}, as where NULL is taken for a member; or the error \
+                         -{error}{named}, taken for a pointer"
+                    );
+                    (Cause::NullPointer, what, Confidence::Likely)
+                }
+                // Objects are multiples of eight, too.
+                (false, false) if error.is_multiple_of(8) => {
+                    let what =
+                        format!("the error -{error}{named}, taken for a pointer (or {member})");
+                    (Cause::BadPointer, what, Confidence::Likely)
+                }
+                (false, false) => {
+                    let what = format!("the error -{error}{named}, taken for a pointer");
+                    (Cause::BadPointer, what, Confidence::Likely)
+                }
+            }
+        }
+        BadAddress::NotPresent => (
+            Cause::BadPointer,
+            format!("{address:x}, whose page is marked not present (a guard page, or a freed one)"),
+            Confidence::Likely,
+        ),
+        BadAddress::NotMapped(_) if may_have_held(kernel, address).is_some() => {
+            let module = may_have_held(kernel, address).unwrap_or_default();
+            let what = format!(
+                "{address:x}, where modules lie and none is any more: {module} was unloaded last, and \
+                 something of it seems to be in use still"
+            );
+            (Cause::UseAfterFree, what, Confidence::Likely)
+        }
+        BadAddress::NotMapped(_) => match behind(inquiry, address) {
+            Some((what, area)) => {
+                evidence.push(area);
+                (Cause::OutOfBounds, what, Confidence::Likely)
+            }
+            None => (
+                Cause::BadPointer,
+                format!("{address:x}, where nothing is mapped"),
+                Confidence::Likely,
+            ),
+        },
+        BadAddress::NotCanonical { text, .. } => {
+            let text = text.as_ref().map_or(String::new(), |text| format!(": the text {text}"));
+            let what = format!("{address:x}, which is no address{text}");
+            (Cause::BadPointer, what, Confidence::Likely)
+        }
+        BadAddress::BeyondMemory { .. } => {
+            (Cause::BadPointer, format!("{address:x}, beyond all memory"), Confidence::Likely)
+        }
+    };
+    let suspect = Suspect::of(inquiry);
+    let home = suspect.and_then(|suspect| suspect.home);
+    let place = home.and_then(|home| Place::of(kernel, home));
+    if let Some(home) = home {
+        evidence.push(Evidence {
+            what: "the word that it was read from".into(),
+            address: Some(home),
+            value: kernel.target().read_u64(home).ok(),
+            command: format!("rd {home:x}"),
+        });
+    }
+    let of = place
+        .as_ref()
+        .map_or(String::new(), |place| format!("; it was read from {}", place.words()));
+    Some(Finding {
+        class,
+        statement: format!("{} {verb} {from} {what}{named}{of}", at.location),
+        confidence,
+        evidence,
+        object: place.map(|place| place.object(None)),
+        function: None,
+        task: None,
+    })
+}
+
+/// The area that ends just before an address.
+fn behind(inquiry: &Inquiry<'_>, address: u64) -> Option<(String, Evidence)> {
+    let kernel = inquiry.kernel;
+    let page = kernel.target().page_size();
+    let area =
+        kernel.vmalloc_area(address).or_else(|| kernel.vmalloc_area(address.checked_sub(page)?))?;
+    let size = area.pages.map(|pages| pages * page).filter(|size| *size > 0)?;
+    let end = area.start.checked_add(size)?;
+    // Only its guard page is known to be nobody else's.
+    let bytes = address.checked_sub(end).filter(|bytes| *bytes < page)?;
+    let by = area
+        .caller
+        .map_or(String::new(), |caller| format!(" that {} made", code::location(kernel, caller)));
+    let what = format!(
+        "{address:x}, {bytes} bytes behind the end of the {size} bytes at {:x}{by}",
+        area.start
+    );
+    let evidence = Evidence {
+        what: "the area, whose last page is a guard".into(),
+        address: None,
+        value: Some(area.start),
+        command: format!("kmem {:x}", area.start),
+    };
+    Some((what, evidence))
+}
+
+fn jumped(inquiry: &Inquiry<'_>, to: u64, why: &NoCode) -> Option<Finding> {
+    let kernel = inquiry.kernel;
+    let case = inquiry.case.as_ref()?;
+    let class = match why {
+        NoCode::BadAddress(BadAddress::Null | BadAddress::NearNull { .. }) => Cause::NullPointer,
+        NoCode::BadAddress(BadAddress::NotMapped(_)) if may_have_held(kernel, to).is_some() => {
+            Cause::UseAfterFree
+        }
+        _ => Cause::BadPointer,
+    };
+    let what = match why {
+        NoCode::NotExecutable => match Place::of(kernel, to) {
+            Some(place) => format!("it is data, {:#x} into {}", place.offset, place.words()),
+            None => format!("it is data ({})", code::location(kernel, to)),
+        },
+        NoCode::BadAddress(BadAddress::NotMapped(_)) if may_have_held(kernel, to).is_some() => {
+            let module = may_have_held(kernel, to).unwrap_or_default();
+            format!("modules lie there, and none does any more: {module} was unloaded last")
+        }
+        NoCode::BadAddress(BadAddress::User) => "it is an address of the user's".into(),
+        NoCode::BadAddress(BadAddress::Null) => "it is NULL".into(),
+        why => why.to_string(),
+    };
+    let explanation = inquiry.explanation()?;
+    let step = explanation.steps.first();
+    // What the caller's own call led to, where that is known.
+    let led = step.and_then(|step| step.value);
+    // The call itself fails where its pointer is no address at all.
+    let exception = case.exception()?;
+    let in_code =
+        case.trace().frames.get(exception).is_some_and(|frame| kernel.target().is_text(frame.pc));
+    let number = if in_code { exception } else { exception + 1 };
+    let function = case.blamed_name(number);
+    let suspect = Suspect::of(inquiry);
+    let name =
+        step.and_then(|step| step.name.clone()).map_or(String::new(), |name| format!(" by {name}"));
+    // A function that left by a jump, or returned to where it must not, is not on the stack.
+    let within = inquiry.led_to(to);
+    let statement = match (&within, &function) {
+        (Some(within), Some(by)) => format!(
+            "control went to {to:016x} from {within}, which {by} called, or from a function further in \
+             that is not on the stack any more: {what}"
+        ),
+        (None, Some(by)) if led == Some(to) => {
+            format!("{by} called a function{name} at {to:016x}: {what}")
+        }
+        (None, Some(by)) => format!(
+            "{by}, or a function that it left to by a jump, called a function at {to:016x}: {what}"
+        ),
+        (_, None) => format!("a function was called{name} at {to:016x}: {what}"),
+    };
+    let function = within.or(function);
+    let confidence = if led == Some(to) { Confidence::Certain } else { Confidence::Likely };
+    let mut evidence = vec![Evidence {
+        what: "where control came to".into(),
+        address: None,
+        value: (class != Cause::NullPointer).then_some(to),
+        command: "explain".into(),
+    }];
+    let home = suspect.and_then(|suspect| suspect.home);
+    if let Some(home) = home {
+        evidence.push(Evidence {
+            what: "the word that holds the pointer which was called".into(),
+            address: Some(home),
+            value: kernel.target().read_u64(home).ok(),
+            command: format!("rd {home:x}"),
+        });
+    }
+    if kernel.target().address_class(to) == AddressClass::NonCanonical {
+        evidence.truncate(1 + usize::from(home.is_some()));
+    }
+    Some(Finding {
+        class,
+        statement,
+        confidence,
+        evidence,
+        object: home.and_then(|home| Some(Place::of(kernel, home)?.object(None))),
+        function,
+        task: None,
+    })
+}

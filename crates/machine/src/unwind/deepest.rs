@@ -1,0 +1,182 @@
+//! What ran after the registers were saved: the frames by which a kernel leaves lie below them.
+//!
+//! What a dying CPU notes are the registers of the moment it was interrupted, not those of the code that
+//! wrote the note. The deepest live frame is looked for: a word of a stack that follows a call, from which
+//! the tables lead, call by call, to the very registers that were noted. Leftovers of calls that have
+//! returned do not: somewhere on their way lies the return address of another call, made later.
+
+use super::{FoundBy, Frame, Stack, Start, Step, cfi, scan};
+use crate::{Target, dataflow};
+
+/// The frames below noted registers, and where the two meet.
+#[derive(Debug)]
+pub struct Above {
+    /// Innermost first; the last one is called by, or entered from, the noted registers.
+    pub frames: Vec<Frame>,
+    /// Where the trace goes on.
+    pub meets: Meeting,
+}
+
+/// How the frames below lead to noted registers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meeting {
+    /// An exception saved those registers, at this stack address.
+    Exception(u64),
+    /// The function that noted its own registers: it goes on from this return address, which lies in
+    /// this slot.
+    Function {
+        /// The return address.
+        pc: u64,
+        /// Where it lies.
+        slot: u64,
+    },
+}
+
+/// Frames on the way from the deepest one to the registers.
+const MAX_DEPTH: usize = 64;
+
+/// Looks for the deepest frame from which the tables lead to the registers of `start`.
+pub fn above(target: &Target, start: &Start, stacks: &[Stack]) -> Option<Above> {
+    let found = stacks.iter().filter_map(|stack| on_stack(target, start, stacks, stack));
+    found.max_by_key(|above| above.frames.len())
+}
+
+/// Whether an exception saved the registers of `start`: what the processor pushes of them lies on another
+/// stack, or below their stack pointer. What a function notes of itself lies in its own frame.
+pub fn exception_saved(target: &Target, start: &Start, stacks: &[Stack]) -> bool {
+    let (Some(pc), Some(sp)) = (start.regs.pc(), start.regs.sp()) else { return false };
+    let word = u64::from(target.pointer_size());
+    stacks.iter().any(|stack| {
+        let end = if (stack.start..stack.end).contains(&sp) { sp } else { stack.end };
+        let last = end.saturating_sub(target.architecture().saved_size() as u64);
+        (stack.start..last).step_by(word as usize).any(|at| {
+            let saved = target.architecture().exception_frame(target, at);
+            saved.is_some_and(|regs| regs.pc() == Some(pc) && regs.sp() == Some(sp))
+        })
+    })
+}
+
+fn on_stack(target: &Target, start: &Start, stacks: &[Stack], stack: &Stack) -> Option<Above> {
+    let word = u64::from(target.pointer_size());
+    // The frames of what noted its own registers lie below them.
+    let end = match start.regs.sp() {
+        Some(sp) if (stack.start..stack.end).contains(&sp) => sp,
+        _ => stack.end,
+    };
+    let slots = (stack.start..end.saturating_sub(word - 1)).step_by(word as usize);
+    slots.into_iter().find_map(|slot| {
+        let pc = target.read_pointer(slot).ok()?;
+        if !target.architecture().follows_call(target, pc) {
+            return None;
+        }
+        let sp = slot.saturating_add(word);
+        let mut first = Frame::returning(target.abi(), pc, sp, slot, FoundBy::Search);
+        first.stack = Some(stack.kind);
+        if target.frame_pointers() {
+            // What was called saved it right below.
+            let saved = target.read_pointer(slot.saturating_sub(word)).ok();
+            first.regs.put(target.abi().frame_pointer, saved);
+        }
+        lead(target, first, start, stacks)
+    })
+}
+
+/// Follows calls from a frame to the registers.
+fn lead(target: &Target, first: Frame, start: &Start, stacks: &[Stack]) -> Option<Above> {
+    let (pc, sp) = (start.regs.pc()?, start.regs.sp()?);
+    let function = target.locate(pc).map(|at| at.symbol.address);
+    let same_function = |frame: &Frame| {
+        let at = target.locate(frame.lookup_pc()).map(|at| at.symbol.address);
+        frame.sp == sp && at.is_some() && at == function
+    };
+    let on = |sp: u64| stacks.iter().find(|s| (s.start..s.end).contains(&sp));
+    let mut frames = vec![first];
+    // What noted its own registers has called the function that is looked for.
+    if same_function(&first) {
+        return None;
+    }
+    while frames.len() < MAX_DEPTH {
+        let frame = frames.last()?;
+        let here = on(frame.sp)?;
+        let step = match target.architecture().step(target, frame) {
+            Step::Unknown if target.frame_pointers() => {
+                target.architecture().frame_pointer(target, frame, here)
+            }
+            step => step,
+        };
+        let next = match step {
+            Step::Frame(next) => Some(next),
+            Step::User(at, regs) => {
+                let meets = regs.pc() == Some(pc) && regs.sp() == Some(sp);
+                return meets.then_some(Above { frames, meets: Meeting::Exception(at) });
+            }
+            Step::End => return None,
+            Step::Fault(_) | Step::Unknown => cfi::step(target, frame),
+        };
+        let mut next = next.or_else(|| scan::called_from(target, frame, Some(here)))?;
+        next.stack = on(next.sp).map(|stack| stack.kind);
+        if next.saved_regs {
+            if next.pc == pc && next.sp == sp {
+                return Some(Above { frames, meets: Meeting::Exception(next.slot) });
+            }
+        } else if !next.interrupted && !called(target, frame, &next) {
+            return None;
+        }
+        if on(next.sp) == Some(here) && next.sp <= frame.sp {
+            return None;
+        }
+        if !next.interrupted && same_function(&next) {
+            let meets = Meeting::Function { pc: next.pc, slot: next.slot };
+            return Some(Above { frames, meets });
+        }
+        cfi::recover(target, frame, &mut next);
+        dataflow::recover(target, frame, &mut next);
+        frames.push(next);
+    }
+    None
+}
+
+/// Whether the call that `caller` made can have led to the function of `callee`. What a call by a pointer
+/// called is not known.
+fn called(target: &Target, callee: &Frame, caller: &Frame) -> bool {
+    let architecture = target.architecture();
+    let Some(called) = architecture.direct_call(target, caller.pc) else {
+        return architecture.follows_call(target, caller.pc);
+    };
+    let (Some(to), Some(callee)) = (target.locate(called), target.locate(callee.lookup_pc()))
+    else {
+        return false;
+    };
+    let plain = |name: &str| name.split('.').next().unwrap_or(name).to_owned();
+    called == callee.symbol.address
+        || architecture.thunk(to.symbol.name, to.offset).is_some()
+        || plain(to.symbol.name) == plain(callee.symbol.name)
+        || jumps(target, called, callee.symbol.address)
+}
+
+/// Whether a function may leave by a jump to another one, or by one to a third that does.
+fn jumps(target: &Target, from: u64, to: u64) -> bool {
+    /// Jumps in a row, and functions that are looked at.
+    const MAX_JUMPS: usize = 6;
+    const MAX_FUNCTIONS: usize = 64;
+    let mut reached = vec![from];
+    let mut first = 0;
+    for _ in 0..MAX_JUMPS {
+        let next: Vec<u64> = reached[first..]
+            .iter()
+            .filter_map(|start| dataflow::beginning_at(target, *start))
+            .flat_map(|function| function.code().tail_calls.clone())
+            .map(|(_, to)| to)
+            .collect();
+        if next.contains(&to) {
+            return true;
+        }
+        first = reached.len();
+        for start in next {
+            if !reached.contains(&start) && reached.len() < MAX_FUNCTIONS {
+                reached.push(start);
+            }
+        }
+    }
+    false
+}

@@ -1,0 +1,162 @@
+//! Kernel objects: what was planted is found.
+
+use necropsy_synth::illumos::Options;
+
+use super::Session;
+
+#[test]
+fn the_panic_and_the_log() {
+    let (mut session, made) = Session::made(Options::default());
+    let status = session.lines("::status");
+    assert_eq!(status[0], "debugging crash dump vmcore.0 (64-bit) from synth");
+    assert_eq!(status[1], "operating system: 5.11 necropsy_test (i86pc)");
+    assert_eq!(status[2], "image uuid: 01234567-89ab-cdef-0123-456789abcdef");
+    assert_eq!(status[3], "panic message: BAD TRAP: synthetic");
+    assert_eq!(status[4], "dump content: kernel pages only");
+    let stack: Vec<String> = made
+        .planted
+        .panic_stack
+        .iter()
+        .map(|(name, args)| {
+            let args: Vec<String> = args.iter().map(|arg| format!("{arg:x}")).collect();
+            format!("{name}+0x10({})", args.join(", "))
+        })
+        .collect();
+    assert_eq!(session.lines("$c"), stack);
+    assert_eq!(session.lines("::msgbuf")[1..], made.planted.messages);
+    assert!(session.run("::panicinfo").contains(&format!("{:x}", made.planted.panic_thread)));
+}
+
+#[test]
+fn processes_and_threads() {
+    for options in [
+        Options::default(),
+        // Another release: members elsewhere, threads without names, types not packed.
+        Options { shift: 24, named: false, packed: false, ..Options::default() },
+    ] {
+        let (mut session, made) = Session::made(options);
+        let planted = &made.planted;
+        let walked: Vec<String> =
+            planted.processes.iter().map(|&(.., at)| format!("{at:x}")).collect();
+        assert_eq!(session.lines("::walk proc"), walked);
+        let ps = session.lines("::ps -f");
+        for ((name, pid, ppid, at), line) in planted.processes.iter().zip(&ps[1..]) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            assert_eq!(words[1..3], [pid.to_string(), ppid.to_string()]);
+            assert!(line.ends_with(&format!("{at:016x} /usr/bin/{name} -x")), "{line}");
+        }
+        assert!(ps[4].starts_with('Z'));
+        let threads: Vec<String> = planted.threads.iter().map(|at| format!("{at:x}")).collect();
+        assert_eq!(session.lines("::walk thread"), threads);
+        assert_eq!(session.lines("::pgrep -x cat | ::walk thread").len(), 1);
+        assert_eq!(session.lines("::pgrep cat | ::ptree").len(), 3);
+        let stack = session.run(&format!("{}::findstack -v", threads[0]));
+        for name in &planted.sleeping_stack {
+            assert!(stack.contains(&format!("{name}+0x10")), "{stack}");
+        }
+        assert!(stack.contains("cv_wait+0x10(1111, 2222)"), "{stack}");
+        assert_eq!(stack.contains("(sleeper)"), options.named);
+        // The stacks that lead nowhere say so.
+        let broken = session.warnings(&format!("{:x}::findstack", planted.broken));
+        assert!(broken.contains("no consistent stack found"), "{broken}");
+        let stacks = session.run("::stacks -c cv_wait");
+        assert!(stacks.contains(&format!("SLEEP    CV               {:>8}", options.sleepers)));
+        assert!(session.run("::cpuinfo").contains("cat"));
+        assert!(session.run("::modinfo").contains("broken"));
+        assert!(session.run("::zone").contains("global"));
+    }
+}
+
+#[test]
+fn kernel_memory_that_is_corrupt() {
+    let (mut session, made) = Session::made(Options::default());
+    let planted = &made.planted;
+    let verdict = session.run(&format!("{:x}::kmem_verify", planted.cache));
+    let overrun =
+        format!("buffer {:x} (allocated) has a corrupt redzone size encoding", planted.overrun);
+    let tag = format!("buffer {:x} (allocated) has a corrupt buftag", planted.bad_tag);
+    let (buffer, at) = planted.written_after_free;
+    let freed = format!("buffer {buffer:x} (free) seems corrupted, at {at:x}");
+    for wanted in [overrun, tag, freed] {
+        assert!(verdict.contains(&wanted), "{wanted}: {verdict}");
+    }
+    assert_eq!(verdict.lines().count(), 4);
+    assert!(session.run("::kmem_verify").contains("3 corrupt buffers"));
+    let free = session.lines(&format!("{:x}::walk freemem", planted.cache));
+    assert_eq!(free.len(), planted.free.len() + 1);
+    let whatis = session.run(&format!("{:x}::whatis", buffer + 16));
+    assert!(whatis.contains(&format!("is {buffer:x}+10, freed from checked_64:")), "{whatis}");
+    assert!(whatis.contains(planted.freed_by), "{whatis}");
+    assert!(session.run("::kmalog").contains("T-0.000000500"));
+    let leaks = session.run("::findleaks");
+    assert!(leaks.contains("1 buffer, 64 bytes"), "{leaks}");
+    let users = session.run("::kmausers -e");
+    assert!(users.contains("384 bytes for 6 allocations with data size 64:"), "{users}");
+    let found = session.lines(&format!("{:x}::kgrep", planted.overrun + 8));
+    assert_eq!(found.len(), 1);
+}
+
+#[test]
+fn types_with_all_their_oddities() {
+    let (mut session, made) = Session::made(Options::default());
+    let names = session.run(&format!("{:x}::print", made.planted.utsname));
+    assert!(names.contains("    sysname = [ \"SunOS\" ]"), "{names}");
+    assert!(session.run("utsname::print nodename").contains("[ \"synth\" ]"));
+    assert!(session.run("::offsetof struct large_demo last").contains("0x2324"));
+    assert!(session.run("::offsetof struct flags_demo high").contains("0x3, 0x5 bits"));
+    assert!(session.run("::sizeof struct flags_demo").contains("0x10"));
+    assert!(session.run("::enum vtype").contains("1 = VREG"));
+    let comm = session.run("p0::print proc_t p_user.u_comm");
+    assert!(comm.contains("sched"));
+    // Every member that was moved is found by its name, and a kernel's lack is named.
+    let check = session.run("::self_check");
+    assert!(check.contains("missing member           proc_t.p_task"), "{check}");
+}
+
+#[test]
+fn lists_that_run_in_circles_end() {
+    let (mut session, _) = Session::made(Options { circles: true, ..Options::default() });
+    assert!(session.warnings("::walk thread").contains("circle"));
+    assert_eq!(session.lines("::modinfo").len(), 4);
+}
+
+#[test]
+fn files_and_devices() {
+    let (mut session, _) = Session::made(Options::default());
+    let files = session.lines("::pgrep -x cat | ::pfiles");
+    assert_eq!(files.len(), 3, "{files:?}");
+    assert!(files[1].starts_with("   0  CHR ") && files[1].ends_with("/pseudo/broken@0:broken"));
+    assert!(files[2].starts_with("   2  REG ") && files[2].ends_with(" /etc/motd"));
+    let paths = session.lines("::pgrep -x cat|::walk file|::print file_t f_vnode|::vnode2path");
+    assert_eq!(paths, ["/devices/pseudo/broken@0:broken", "/etc/motd"]);
+    let tree: Vec<String> = session
+        .lines("::prtconf")
+        .iter()
+        .map(|line| line[line.len() - line.trim_start().len()..].to_owned())
+        .collect();
+    assert_eq!(session.lines("::walk devinfo").len(), 4);
+    assert!(tree[1].ends_with(" i86pc") && tree[3].ends_with(" disk, instance #1"), "{tree:?}");
+}
+
+#[test]
+fn the_report_gives_a_verdict() {
+    let (mut session, made) = Session::made(Options::default());
+    let report = session.run("::report");
+    let verdict = report.lines().find(|line| line.starts_with("verdict")).unwrap();
+    let (buffer, _) = made.planted.written_after_free;
+    let wanted = format!("buffer modified after being freed: {buffer:x} of checked_64");
+    assert!(verdict.contains(&wanted), "{verdict}");
+    assert!(verdict.contains("freed last by broken_ioctl+0x10"), "{verdict}");
+    let (mut session, made) = Session::made(Options { deadlock: true, ..Options::default() });
+    let report = session.run("::report");
+    let [first, second, third, fourth, ..] = made.planted.threads[..] else { panic!() };
+    let deadlock = report.lines().find(|line| line.starts_with("deadlock")).unwrap();
+    for thread in [first, second] {
+        assert!(deadlock.contains(&format!("held by thread {thread:x} (sleeper)")), "{deadlock}");
+    }
+    assert!(deadlock.contains("mutex lock_a") && deadlock.contains("mutex lock_b"), "{deadlock}");
+    let waits = report.lines().find(|line| line.starts_with("waits")).unwrap();
+    assert!(waits.contains(&format!("thread {third:x} (sleeper) waits for readers-writer lock")));
+    assert!(waits.contains(&format!("held by thread {fourth:x}")), "{waits}");
+    assert!(session.run("lock_rw::rwlock").contains(&format!("{fourth:x}")));
+}

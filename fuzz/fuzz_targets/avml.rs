@@ -1,0 +1,13 @@
+//! AVML.
+#![no_main]
+
+#[allow(dead_code)]
+mod formats;
+
+use libfuzzer_sys::fuzz_target;
+use necropsy_synth::*;
+
+fuzz_target!(|data: &[u8]| {
+    let seed = avml(&[(0x1000, formats::pages(1, 4)), (0x10_0000, formats::pages(256, 300))]);
+    formats::over(&seed, data);
+});
