@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, fmt, sync::OnceLock};
 
-use necropsy_machine::{scope::Scope, unwind::StackKind};
+use necropsy_machine::{
+    scope::Scope,
+    unwind::{Stack, StackKind},
+};
 
 use crate::{kernel::Kernel, percpu::PerCpuPlace, slub::ObjectState, task::Task, vmalloc::Area};
 
@@ -100,6 +103,9 @@ impl fmt::Display for Identity {
     }
 }
 
+/// The stacks of CPUs, each with its CPU.
+#[derive(Debug, Default)]
+struct CpuStacks(OnceLock<Vec<(u32, Stack)>>);
 /// Start of every task's stack, and the task.
 #[derive(Debug, Default)]
 struct TaskStacks(OnceLock<Vec<(u64, u64)>>);
@@ -134,13 +140,15 @@ impl Kernel {
                 return Some(Identity::Stack { kind, owner, task, there: None });
             }
         }
-        for cpu in self.online_cpus() {
-            let stack = self.cpu_stacks(cpu);
-            if let Some(stack) = stack.iter().find(|s| (s.start..s.end).contains(&address)) {
-                let owner = format!("CPU {cpu}");
-                let kind = stack.kind;
-                return Some(Identity::Stack { kind, owner, task: None, there: None });
-            }
+        let stacks = self.memo::<CpuStacks>().0.get_or_init(|| {
+            let of = |cpu: u32| self.cpu_stacks(cpu).into_iter().map(move |stack| (cpu, stack));
+            self.online_cpus().into_iter().flat_map(of).collect()
+        });
+        if let Some((cpu, stack)) =
+            stacks.iter().find(|(_, stack)| (stack.start..stack.end).contains(&address))
+        {
+            let (owner, kind) = (format!("CPU {cpu}"), stack.kind);
+            return Some(Identity::Stack { kind, owner, task: None, there: None });
         }
         if let Some(slab) = self.identify_slab(address) {
             return Some(slab);

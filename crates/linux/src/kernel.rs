@@ -28,6 +28,10 @@ pub struct Kernel {
     memo: Memo,
 }
 
+/// CPUs that were online.
+#[derive(Default)]
+struct OnlineCpus(OnceLock<Vec<u32>>);
+
 /// More CPUs than any kernel can be built for (NR_CPUS is 8192 at most).
 const MAX_CPUS: u64 = 8192;
 
@@ -218,6 +222,10 @@ impl Kernel {
     /// The CPUs that were online until the machine died; all possible ones where
     /// [`Kernel::online_problem`] says why.
     pub fn online_cpus(&self) -> Vec<u32> {
+        self.memo::<OnlineCpus>().0.get_or_init(|| self.find_online()).clone()
+    }
+
+    fn find_online(&self) -> Vec<u32> {
         let Some(mut cpus) = self.cpu_mask("__cpu_online_mask").ok().filter(|m| !m.is_empty())
         else {
             return self.possible_cpus();

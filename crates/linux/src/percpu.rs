@@ -1,5 +1,7 @@
 //! Whose a place in per-CPU memory is (mm/percpu.c).
 
+use std::sync::OnceLock;
+
 use necropsy_machine::scope::Scope;
 
 use crate::Kernel;
@@ -15,34 +17,49 @@ pub struct PerCpuPlace {
     pub offset: u64,
 }
 
+/// The template of the variables, and the bytes that each CPU has from its own on.
+#[derive(Clone, Copy)]
+struct Area {
+    start: u64,
+    end: u64,
+    unit: u64,
+}
+
+#[derive(Default)]
+struct FirstChunk(OnceLock<Option<Area>>);
+
 /// No CPU's unit is larger, in bytes.
 const MAX_UNIT: u64 = 1 << 30;
 
 impl Kernel {
     /// The place in the first chunk of per-CPU memory that an address is, if it is one.
     pub fn per_cpu_place(&self, address: u64) -> Option<PerCpuPlace> {
-        let target = self.target();
-        let pointer = |name| target.read_pointer(self.symbol(name).ok()?).ok();
-        let number = |name| {
-            let value = u64::from(target.read_u32(self.symbol(name).ok()?).ok()?);
-            (1..=MAX_UNIT).contains(&value).then_some(value)
-        };
-        let start = target.address_of("__per_cpu_start")?;
-        let end = target.address_of("__per_cpu_end")?;
-        let base = pointer("pcpu_base_addr").filter(|base| *base != 0);
-        let unit = number("pcpu_unit_size").unwrap_or_else(|| end.saturating_sub(start));
+        let area = (*self.memo::<FirstChunk>().0.get_or_init(|| self.first_chunk()))?;
         (0u32..).zip(self.per_cpu_offsets()).find_map(|(cpu, offset)| {
             // A CPU's offset leads from the template of the variables to its own.
-            let first = start.wrapping_add(*offset);
-            let into = address.wrapping_sub(first);
-            if into >= unit || (base.is_none() && into >= end.wrapping_sub(start)) {
+            let into = address.wrapping_sub(area.start.wrapping_add(*offset));
+            if into >= area.unit {
                 return None;
             }
-            let template = start.wrapping_add(into);
-            let variable = (template < end).then(|| self.per_cpu_variable(template)).flatten();
+            let template = area.start.wrapping_add(into);
+            let variable = (template < area.end).then(|| self.per_cpu_variable(template)).flatten();
             let offset = variable.as_ref().map_or(into, |(_, offset)| *offset);
             Some(PerCpuPlace { cpu, symbol: variable.map(|(name, _)| name), offset })
         })
+    }
+
+    fn first_chunk(&self) -> Option<Area> {
+        let target = self.target();
+        let start = target.address_of("__per_cpu_start")?;
+        let end = target.address_of("__per_cpu_end")?;
+        let symbol = |name| self.symbol(name).ok();
+        let base = symbol("pcpu_base_addr").and_then(|at| target.read_pointer(at).ok());
+        let unit = symbol("pcpu_unit_size").and_then(|at| target.read_u32(at).ok());
+        let unit = unit.map(u64::from).filter(|unit| (1..=MAX_UNIT).contains(unit));
+        // Behind the variables a CPU has more, once the kernel laid them out.
+        let unit = unit.filter(|_| base.is_some_and(|base| base != 0));
+        let unit = unit.unwrap_or(end.saturating_sub(start));
+        Some(Area { start, end, unit })
     }
 
     /// The variable at a place of the template, and the bytes into it.

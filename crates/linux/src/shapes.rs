@@ -12,8 +12,10 @@ all_shapes! {
         page: Page, slab: Slab, kmem_cache: KmemCache, kmem_cache_cpu: KmemCacheCpu,
         kmem_cache_node: KmemCacheNode, kmem_cache_per_node: KmemCachePerNode,
         percpu_sheaves: PercpuSheaves, slab_sheaf: SlabSheaf, node_barn: NodeBarn,
-        slab_track: SlabTrack, kset: Kset, kernfs_tree: KernfsTree, stack_record: StackRecord, stack_handle: StackHandle;
-        slab_flags: SlabFlags, slab_marks: SlabMarks, slab_variables: SlabVariables
+        slab_track: SlabTrack, kfence_metadata: KfenceMetadata, kfence_track: KfenceTrack,
+        kset: Kset, kernfs_tree: KernfsTree, stack_record: StackRecord, stack_handle: StackHandle;
+        slab_flags: SlabFlags, kfence_states: KfenceStates, kfence_variables: KfenceVariables,
+         slab_marks: SlabMarks, slab_variables: SlabVariables
     }
     vmalloc {
         vmap_area: VmapArea, vm_struct: VmStruct, vmap_node: VmapNode;

@@ -105,6 +105,9 @@ impl Kernel {
     /// When the page's description cannot be read.
     pub fn kmem_cache_of(&self, address: u64) -> Result<Option<u64>> {
         let target = self.target();
+        if let Some(found) = self.kfence_object(address) {
+            return Ok(Some(found.cache));
+        }
         let Some(direct) = target.layout().and_then(|l| l.direct) else { return Ok(None) };
         if !(direct.start..direct.end).contains(&address) {
             return Ok(None);

@@ -158,7 +158,7 @@ row! {
         /// The thread.
         pub pid: u64,
         /// The CPU.
-        pub cpu: u32,
+        pub cpu: Option<u32>,
         /// How long before the machine died.
         pub age: Option<f64> [seconds],
         /// The calls that led there, the innermost first.

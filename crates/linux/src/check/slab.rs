@@ -4,6 +4,7 @@ mod caches;
 mod free;
 mod guards;
 mod holders;
+mod kfence;
 
 use std::collections::HashSet;
 
@@ -23,7 +24,7 @@ the slab's counters say; no object is free in two places; no slab is on two list
 are on none are full; what CPUs and sheaves keep are objects of the cache; counters of nodes agree \
 with their lists and with the slabs found in memory; sizes of a cache agree with each other; red \
 zones, poison and padding hold what they must, records of owners name code; objects are zero where \
-the kernel clears them when they are freed",
+the kernel clears them when they are freed; what KFENCE wrote around its objects is there",
     run,
 };
 
@@ -61,6 +62,7 @@ fn run(checker: &mut Checker<'_>) {
         }
         one(checker, cache, index.of(cache.address));
     }
+    kfence::check(checker);
     let known: HashSet<u64> = caches.iter().map(|cache| cache.address).collect();
     for slab in index.all().iter().filter(|slab| whole && !known.contains(&slab.cache)) {
         checker

@@ -74,6 +74,23 @@ shapes! {
         pool: "pool_index_plus_1" | "pool_index" | "slabindex", // renamed in 6.3, from 1 on since 6.8
         offset: "offset",
     }
+    /// An object that KFENCE keeps (mm/kfence/kfence.h).
+    KfenceMetadata = "kfence_metadata" for kmem check {
+        state: maybe "state",
+        addr: maybe "addr",
+        size: maybe "size",                                       // bytes that were asked for
+        cache: maybe "cache",
+        allocated_by: maybe "alloc_track",
+        freed_by: maybe "free_track",
+    }
+    /// Who allocated or freed it.
+    KfenceTrack = "kfence_track" for kmem {
+        pid: maybe "pid",
+        cpu: maybe "cpu",                                   // since 5.15
+        time_ns: maybe "ts_nsec",                           // of the CPU's clock; since 5.15
+        count: maybe "num_stack_entries",
+        entries: maybe array "stack_entries",
+    }
     /// A set of objects that sysfs shows.
     Kset = "kset" for kmem {
         sysfs: "kobj.sd",
@@ -135,6 +152,23 @@ constants! {
         store_user: maybe "_SLAB_STORE_USER",
         kmalloc: maybe "_SLAB_KMALLOC",
         object_poison: maybe "_SLAB_OBJECT_POISON",
+    }
+}
+
+constants! {
+    /// States of an object that KFENCE keeps.
+    KfenceStates = "states of KFENCE's objects" for kmem check {
+        allocated: maybe "KFENCE_OBJECT_ALLOCATED",
+        being_freed: maybe "KFENCE_OBJECT_RCU_FREEING",     // since 6.12
+        freed: maybe "KFENCE_OBJECT_FREED",
+    }
+}
+
+variables! {
+    /// KFENCE's pages and what it knows of them.
+    KfenceVariables = "pool of KFENCE" for kmem check {
+        pool: maybe "__kfence_pool",
+        metadata: maybe "kfence_metadata",                  // a pointer since 6.6
     }
 }
 

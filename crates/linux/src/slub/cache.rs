@@ -124,7 +124,7 @@ impl Kernel {
     }
 
     /// [`Kernel::slab_cache`], read once.
-    pub(super) fn known_cache(&self, address: u64) -> Result<Arc<Cache>> {
+    pub(crate) fn known_cache(&self, address: u64) -> Result<Arc<Cache>> {
         let known = self.memo::<Known>().0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(cache) = known.get(&address) {
             return Ok(cache.clone());

@@ -84,12 +84,12 @@ pub struct Track {
     pub address: u64,
     /// The code that did, an address.
     pub by: u64,
-    /// The CPU.
-    pub cpu: u32,
+    /// The CPU; `None` where it is not recorded.
+    pub cpu: Option<u32>,
     /// The thread.
     pub pid: u64,
-    /// When, in jiffies.
-    pub when: u64,
+    /// How long before the end, in ns; `None` where the clocks are not known.
+    pub ago_ns: Option<u64>,
     /// Where from: addresses of code, the innermost first.
     pub stack: Vec<u64>,
 }
@@ -187,6 +187,9 @@ impl Kernel {
     /// # Errors
     /// The record cannot be read.
     pub fn slab_track(&self, cache: &Cache, object: u64, event: Event) -> Result<Option<Track>> {
+        if let Some(found) = self.kfence_object(object) {
+            return self.kfence_track(&found, event);
+        }
         let shape = &self.shapes().slab_track;
         let Some(first) = self.slab_guards(cache).and_then(|guards| guards.tracks) else {
             return Ok(None);
@@ -205,18 +208,23 @@ impl Kernel {
         } else {
             track.handle().ok().and_then(|handle| self.depot_stack(handle)).unwrap_or_default()
         };
-        let cpu = track.cpu()? as u32;
+        let when = track.when()?;
+        // The record's word may be shorter than the clock's.
+        let ago_ns = self.jiffies().ok().zip(self.hz().ok()).map(|(now, hz)| {
+            let ticks = u64::from((now as u32).wrapping_sub(when as u32));
+            ticks.saturating_mul(1_000_000_000) / hz.max(1)
+        });
         Ok(Some(Track {
             address: track.address,
             by,
-            cpu,
+            cpu: Some(track.cpu()? as u32),
             pid: track.pid()?,
-            when: track.when()?,
+            ago_ns,
             stack,
         }))
     }
 
-    fn frames(&self, first: u64, count: u64) -> Vec<u64> {
+    pub(super) fn frames(&self, first: u64, count: u64) -> Vec<u64> {
         let frame = |number: u64| self.target().read_pointer_at(first, number).ok();
         (0..count).map_while(frame).collect()
     }

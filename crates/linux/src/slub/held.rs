@@ -21,6 +21,8 @@ pub enum Role {
     CpuPartial(u32),
     /// On the list of a memory node.
     Partial(u32),
+    /// A page of KFENCE, which no cache knows.
+    Kfence,
 }
 
 /// Where a free object is kept that its slab counts as allocated.
@@ -34,6 +36,8 @@ pub enum Keeper {
     RcuSheaf(u32),
     /// In a full sheaf of a memory node.
     Barn(u32),
+    /// On its page in KFENCE's pool.
+    Kfence,
 }
 
 /// `CPU 1`, `partial list of CPU 1`, `partial list of node 0`.
@@ -43,6 +47,7 @@ impl std::fmt::Display for Role {
             Role::Cpu(cpu) => write!(f, "slab of CPU {cpu}"),
             Role::CpuPartial(cpu) => write!(f, "partial list of CPU {cpu}"),
             Role::Partial(node) => write!(f, "partial list of node {node}"),
+            Role::Kfence => f.write_str("page of KFENCE"),
         }
     }
 }
@@ -54,6 +59,7 @@ impl std::fmt::Display for Keeper {
             Keeper::Sheaf(cpu) => write!(f, "sheaf of CPU {cpu}"),
             Keeper::RcuSheaf(cpu) => write!(f, "RCU sheaf of CPU {cpu}"),
             Keeper::Barn(node) => write!(f, "sheaf of node {node}"),
+            Keeper::Kfence => f.write_str("page of KFENCE"),
         }
     }
 }

@@ -150,6 +150,7 @@ impl Kernel {
             for (number, bytes) in (0..).zip(bytes.chunks_exact(size as usize)) {
                 if self.is_slab_head(bytes)
                     && let Ok(slab) = Slab::decode(self, page.wrapping_add(number * size), bytes)
+                    && !self.is_kfence(slab.start)
                 {
                     slabs.push(slab);
                 }

@@ -145,6 +145,9 @@ impl Kernel {
     /// # Errors
     /// The page or the cache cannot be read.
     pub fn slab_object(&self, address: u64) -> Result<Option<Object>> {
+        if let Some(found) = self.kfence_object(address) {
+            return self.object_of_kfence(found, address).map(Some);
+        }
         let Some(slab) = self.slab_at(address)? else { return Ok(None) };
         let cache = self.known_cache(slab.cache)?;
         let held = self.held_of(&cache);

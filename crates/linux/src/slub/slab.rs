@@ -46,7 +46,7 @@ impl Kernel {
     ///
     /// # Errors
     /// It describes none.
-    pub(super) fn slab_address(&self, page: u64) -> Result<u64> {
+    pub(crate) fn slab_address(&self, page: u64) -> Result<u64> {
         let pfn = self.pfn_of(page)?;
         let physical = pfn << self.target().page_shift();
         self.target()

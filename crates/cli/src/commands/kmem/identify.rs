@@ -6,7 +6,7 @@ use necropsy_linux::{
     Kernel,
     identify::Identity,
     page::{PageFacts, Use},
-    slub::{Cache, Event},
+    slub::{Cache, Event, Role},
 };
 use necropsy_machine::{AddressClass, scope::Scope};
 
@@ -150,17 +150,12 @@ fn track(kernel: &Kernel, cache: &Cache, object: u64, event: Event) -> Option<Tr
         let (name, offset) = kernel.symbolize(at)?;
         Some(format!("{name}+{offset:#x}"))
     };
-    // Jiffies of the record are those of a word that may be shorter than the clock's.
-    let age = kernel.jiffies().ok().zip(kernel.hz().ok()).map(|(now, hz)| {
-        let ticks = (now as u32).wrapping_sub(track.when as u32);
-        f64::from(ticks) / hz as f64
-    });
     Some(TrackRow {
         by: Hex(track.by),
         symbol: symbol(track.by),
         pid: track.pid,
         cpu: track.cpu,
-        age,
+        age: track.ago_ns.map(|ns| ns as f64 / 1e9),
         stack: track
             .stack
             .iter()
@@ -239,7 +234,10 @@ fn slab_text(kernel: &Kernel, row: &IdentityRow, line: &mut dyn Write) -> std::f
         writeln!(line, "CACHE {:x} {name}", found.cache.address)?;
     }
     let held = kernel.held_of(&found.cache);
-    let slab = slabs::slab_row(kernel, &found.cache, &found.slab, &held);
+    let mut slab = slabs::slab_row(kernel, &found.cache, &found.slab, &held);
+    if let Some(role @ Role::Kfence) = found.role {
+        slab.held = role.to_string();
+    }
     writeln!(line, "{}\n{}", slabs::SLAB_HEADING, slabs::slab_line(&slab))?;
     writeln!(line, "  FREE / [ALLOCATED]")?;
     match found.address {
@@ -266,7 +264,8 @@ fn tracks_text(row: &IdentityRow, line: &mut dyn Write) -> std::fmt::Result {
     for (title, track) in [("ALLOCATED", &row.alloc), ("FREED", &row.free)] {
         let Some(track) = track else { continue };
         let by = track.symbol.clone().unwrap_or_else(|| track.by.to_string());
-        write!(line, "  {title} by {by}, pid {}, CPU {}", track.pid, track.cpu)?;
+        write!(line, "  {title} by {by}, pid {}", track.pid)?;
+        track.cpu.iter().try_for_each(|cpu| write!(line, ", CPU {cpu}"))?;
         match track.age {
             Some(age) => writeln!(line, ", {age:.3} s before the end")?,
             None => writeln!(line)?,

@@ -268,7 +268,8 @@ fn one(checker: &mut Checker<'_>, pfn: u64, page: u64, bytes: &[u8], marks: &Mar
         !tail && kind.zip(wanted).is_some_and(|(kind, wanted)| wanted.is(kind))
     };
     let (buddy, table) = (is(marks.types.buddy), is(marks.types.table));
-    let slab = !tail && kernel.is_slab_copy(bytes);
+    let in_kfence = || kernel.slab_address(page).is_ok_and(|at| kernel.is_kfence(at));
+    let slab = !tail && kernel.is_slab_copy(bytes) && !in_kfence();
     let name = || format!("page frame {pfn:#x}");
     let at = |field: &crate::shape::Field| field.address(page).unwrap_or(page);
     let wrong = flags & marks.never(buddy, slab, table);

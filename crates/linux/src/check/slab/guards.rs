@@ -75,12 +75,13 @@ fn check_name(kind: ZoneKind) -> &'static str {
 }
 
 /// `; allocated by f+0x12, pid 12, CPU 1`
-fn owner(checker: &Checker<'_>, cache: &Cache, object: u64) -> Option<String> {
+pub(super) fn owner(checker: &Checker<'_>, cache: &Cache, object: u64) -> Option<String> {
     use necropsy_machine::scope::Scope;
     let kernel = checker.kernel;
     let track = kernel.slab_track(cache, object, Event::Allocated).ok()??;
     let (name, offset) = kernel.symbolize(track.by)?;
-    Some(format!("; last allocated by {name}+{offset:#x}, pid {}, CPU {}", track.pid, track.cpu))
+    let cpu = track.cpu.map_or(String::new(), |cpu| format!(", CPU {cpu}"));
+    Some(format!("; last allocated by {name}+{offset:#x}, pid {}{cpu}", track.pid))
 }
 
 /// Records of owners name code, and CPUs that there are.
@@ -101,8 +102,8 @@ fn tracks(checker: &mut Checker<'_>, cache: &Cache, object: u64) {
                 format!("the record of who {which} it names {:x}, which is no code", track.by),
                 track.by,
             )
-        } else if !cpus.contains(&track.cpu) {
-            (format!("the record of who {which} it names CPU {}", track.cpu), track.cpu.into())
+        } else if let Some(cpu) = track.cpu.filter(|cpu| !cpus.contains(cpu)) {
+            (format!("the record of who {which} it names CPU {cpu}"), cpu.into())
         } else {
             continue;
         };

@@ -75,6 +75,22 @@ pub(super) const KERNELS: &[Case] = &[
         &["task_struct.__state", "task_struct.thread_info.cpu"],
         &["task_struct.cpu"],
     ),
+    // ---- mm/kfence/kfence.h ----
+    types(
+        "5.12 to 5.14: KFENCE's records have neither CPU nor time",
+        "kfence_track { pid: int, num_stack_entries: int, stack_entries: long[64] }
+         kfence_metadata { state: int, addr: long, size: long, cache: long,
+                           alloc_track: kfence_track, free_track: kfence_track }",
+        &["kfence_track.array stack_entries", "kfence_metadata.alloc_track"],
+        &["kfence_track.cpu", "kfence_track.ts_nsec"],
+    ),
+    types(
+        "5.15 and later: they have",
+        "kfence_track { pid: int, cpu: int, ts_nsec: long, num_stack_entries: int,
+                        stack_entries: long[64] }",
+        &["kfence_track.cpu", "kfence_track.ts_nsec"],
+        &[],
+    ),
     // ---- include/linux/mm_types.h, mm/slab.h ----
     types(
         "5.14, 5.15: slabs within struct page",
