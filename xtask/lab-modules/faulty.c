@@ -356,6 +356,56 @@ static noinline int faulty_leak(void)
 	return 0;
 }
 
+/*
+ * No fault: 100,000 objects of a cache in every state that one can be in. What is left is counted, and
+ * crowd[] holds it.
+ */
+#define CROWD 100000
+static void *crowd[CROWD];
+static struct kmem_cache *crowd_cache;
+
+static void crowd_free(unsigned int at)
+{
+	kmem_cache_free(crowd_cache, crowd[at]);
+	crowd[at] = NULL;
+}
+
+/* Freed on another CPU than they were allocated on. */
+static void crowd_elsewhere(struct work_struct *work)
+{
+	unsigned int at;
+
+	for (at = 7; at < 40000; at += 11)
+		if (crowd[at])
+			crowd_free(at);
+}
+static DECLARE_WORK(crowd_work, crowd_elsewhere);
+
+static noinline int faulty_crowd(void)
+{
+	unsigned int at, left = 0, last = num_online_cpus() - 1;
+
+	crowd_cache = kmem_cache_create_usercopy("faulty_crowd", 72, 0, 0, 0, 8, NULL);
+	if (!crowd_cache)
+		return -ENOMEM;
+	for (at = 0; at < CROWD; at++)
+		crowd[at] = kmem_cache_alloc(crowd_cache, GFP_KERNEL);
+	/* Whole slabs, and many in a row; every third; a few that come back. */
+	kmem_cache_free_bulk(crowd_cache, 4096, crowd + 50000);
+	memset(crowd + 50000, 0, 4096 * sizeof(*crowd));
+	for (at = 60000; at < 90000; at += 3)
+		crowd_free(at);
+	schedule_work_on(last, &crowd_work);
+	flush_work(&crowd_work);
+	for (at = 50000; at < 50100; at++)
+		crowd[at] = kmem_cache_alloc(crowd_cache, GFP_KERNEL);
+	kmem_cache_alloc_bulk(crowd_cache, GFP_KERNEL, 50, crowd + 50100);
+	for (at = 0; at < CROWD; at++)
+		left += crowd[at] != NULL;
+	pr_emerg("LAB crowd: %u of %u left\n", left, CROWD);
+	panic("faulty: end of %s", __func__);
+}
+
 /* The condition is set, and nobody wakes the waiter. */
 static DECLARE_WAIT_QUEUE_HEAD(order_wait);
 static int order_ready;
@@ -801,6 +851,7 @@ static int faulty_run(const char *what, size_t n)
 	KIND(neighbour, faulty_neighbour());
 	KIND(redzone, faulty_redzone());
 	KIND(leak, faulty_leak());
+	KIND(crowd, faulty_crowd());
 	KIND(lostwake, faulty_lostwake());
 	KIND(holder, faulty_holder());
 	KIND(rwsem, faulty_rwsem());

@@ -29,6 +29,20 @@ pub(super) struct Named {
     pub(super) inferred: bool,
 }
 
+impl Named {
+    /// Whether it is how far a CPU's own variables are from the template: a variable, or what the
+    /// function that reads it from a register returned (arch/arm64/include/asm/percpu.h).
+    fn is_cpu_offset(&self) -> bool {
+        matches!(self.text.as_deref(), Some("this_cpu_off" | "__kern_my_cpu_offset()"))
+    }
+
+    /// What a pointer into the template leads to once that is added.
+    fn of_this_cpu(&self) -> Named {
+        let text = self.text.as_ref().map(|text| words::this_cpu(text));
+        Named { text, ..self.clone() }
+    }
+}
+
 impl Slicer<'_> {
     /// What the value of an origin is called in a context.
     pub(super) fn named(&self, c: usize, origin: Origin, depth: usize) -> Named {
@@ -165,10 +179,8 @@ impl Slicer<'_> {
         let of_right = self.expression(c, at, right, depth + 1);
         // A pointer into the template of per-CPU data plus the offset of a CPU.
         for (pointer, offset) in [(&of_left, &of_right), (&of_right, &of_left)] {
-            let per_cpu = offset.text.as_deref() == Some("this_cpu_off");
-            if operation == Operation::Add && per_cpu && pointer.ty.is_some() {
-                let text = pointer.text.as_ref().map(|text| words::this_cpu(text));
-                return Named { text, ..pointer.clone() };
+            if operation == Operation::Add && offset.is_cpu_offset() && pointer.ty.is_some() {
+                return pointer.of_this_cpu();
             }
         }
         if let (Operation::Add, Expression::Constant(offset)) = (operation, right)
@@ -231,8 +243,13 @@ impl Slicer<'_> {
             return Named::default();
         }
         let base = self.register(c, at, base, depth + 1);
+        let mut base = base;
         if let Some(index) = memory.index {
-            return self.element(c, at, &base, memory, index, depth);
+            let offset = self.register(c, at, index, depth + 1);
+            if memory.scale != 1 || base.ty.is_none() || !offset.is_cpu_offset() {
+                return self.element(c, at, &base, memory, index, depth);
+            }
+            base = base.of_this_cpu();
         }
         match self.member(&base, memory.displacement, size) {
             Some((text, ty)) => Named { text: Some(text), ty: Some(ty), inferred: base.inferred },
