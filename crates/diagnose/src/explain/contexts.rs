@@ -6,7 +6,9 @@ use necropsy_disasm::effects::Expression;
 use necropsy_linux::Kernel;
 use necropsy_machine::{
     Reg, Regs,
-    dataflow::{Evaluator, Function, Origin, beginning_at, function_of, retpoline_register},
+    dataflow::{
+        Evaluator, Function, Origin, beginning_at, far_call, function_of, retpoline_register,
+    },
     reg::MAX_REGISTERS,
     unwind::Frame,
 };
@@ -227,7 +229,7 @@ fn called(kernel: &Kernel, outer: &Evaluator<'_>) -> Option<u64> {
     let pointer = match insn.effects.target {
         Some(address) => match retpoline_register(target, address) {
             Some(reg) => Expression::register(reg),
-            None => return Some(address),
+            None => return Some(far_call(target, address).unwrap_or(address)),
         },
         None => insn.effects.indirect.clone()?,
     };

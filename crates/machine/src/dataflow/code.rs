@@ -227,7 +227,7 @@ impl Piece {
 }
 
 /// What the instruction at the start of `bytes` does.
-fn decode(architecture: &dyn Architecture, bytes: &[u8], at: u64) -> Option<Effects> {
+pub(super) fn decode(architecture: &dyn Architecture, bytes: &[u8], at: u64) -> Option<Effects> {
     let longest = bytes.len().min(architecture.abi().longest_instruction);
     necropsy_disasm::effects(architecture.isa(false), &bytes[..longest], at)
 }

@@ -18,6 +18,7 @@
 //! pointer that is not known.
 
 mod code;
+mod far_call;
 mod fixups;
 mod frames;
 mod function;
@@ -29,6 +30,7 @@ mod transfer;
 mod values;
 
 pub use code::{Code, Insn};
+pub use far_call::far_call;
 pub use frames::{Holder, entry_value_holder, recover};
 pub use function::{Function, beginning_at, function_of, retpoline_register};
 pub use state::{Origin, Place, Slot, State};

@@ -2,7 +2,7 @@
 
 use necropsy_dump::Read;
 
-use super::fixups;
+use super::{far_call, fixups};
 use crate::{Architecture, Target, regs::Reg};
 
 /// The code that belongs to one symbol.
@@ -96,6 +96,7 @@ impl Source for Target {
     }
 
     fn never_returns(&self, address: u64) -> bool {
+        let address = far_call(self, address).unwrap_or(address);
         self.locate(address).is_some_and(|located| {
             located.offset == 0 && NEVER_RETURN.contains(&located.symbol.name)
         })

@@ -143,6 +143,7 @@ fn called(target: &Target, callee: &Frame, caller: &Frame) -> bool {
     let Some(called) = architecture.direct_call(target, caller.pc) else {
         return architecture.follows_call(target, caller.pc);
     };
+    let called = dataflow::far_call(target, called).unwrap_or(called);
     let (Some(to), Some(callee)) = (target.locate(called), target.locate(callee.lookup_pc()))
     else {
         return false;
