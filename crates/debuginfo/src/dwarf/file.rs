@@ -99,6 +99,21 @@ impl DebugFile {
         Some((section.address(), section.size()))
     }
 
+    /// The sections of a module's code that stay in memory: where the kernel loaded each, and its
+    /// size.
+    pub fn placed_sections(&self) -> Vec<(u64, usize)> {
+        let Ok(file) = object::File::parse(&**self.bytes) else { return Vec::new() };
+        let place = |section: object::Section<'_, '_>| {
+            let name = section.name().ok()?;
+            let code = has(&section.flags(), elf::SHF_ALLOC)
+                && has(&section.flags(), elf::SHF_EXECINSTR)
+                && !name.starts_with(".init");
+            code.then_some(())?;
+            Some((*self.places.get(name)?, usize::try_from(section.size()).ok()?))
+        };
+        file.sections().filter_map(place).collect()
+    }
+
     /// What a module's file has of the memory at an address that the kernel loaded it at, up to so
     /// many bytes or the end of the section; `None` where it has no bytes.
     pub fn placed_code(&self, address: u64, len: usize) -> Option<PlacedCode> {

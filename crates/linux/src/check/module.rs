@@ -16,7 +16,7 @@ pub(super) static AREA: Area = Area {
 modules have a state, a name and ranges of their own that do not overlap; the unwind table is sorted; \
 each place of BUG() and WARN(), of a static call and a static branch holds an instruction that can be \
 there; code is instructions from symbol to symbol, and branches lead to where one begins; with the \
-kernel's file at hand, its code is that of the file, but where the kernel patches it: alternatives, \
+file of the kernel or of a module at hand, its code is that of the file, but where the kernel patches it: alternatives, \
 tracing, static calls and keys, thunks, constants found at its start",
     run,
 };
@@ -132,7 +132,8 @@ fn function(kernel: &crate::Kernel, at: u64) -> String {
 fn text(checker: &mut Checker<'_>) {
     let kernel = checker.kernel;
     let target = kernel.target();
-    let Some(debug) = target.debug(target.kernel()) else { return };
+    modules_text(checker);
+    let Some(debug) = target.debug(target.kernel()).filter(|debug| debug.matches) else { return };
     let file = debug.dwarf.file();
     let Some((start, size)) = file.linked_section(".text") else { return };
     let Some(code) = file.linked_bytes(start, size as usize) else { return };
@@ -154,6 +155,41 @@ fn text(checker: &mut Checker<'_>) {
     checker.count("bytes of code", code.len() as u64);
 }
 
+/// The code of modules against their files.
+fn modules_text(checker: &mut Checker<'_>) {
+    let kernel = checker.kernel;
+    let target = kernel.target();
+    for image in target.images().filter(|image| !std::ptr::eq(*image, target.kernel())) {
+        let Some(debug) = target.debug(image).filter(|debug| debug.matches) else { continue };
+        for (start, size) in debug.dwarf.file().placed_sections() {
+            // By pages: what the dump lacks costs no more.
+            for at in (0..size).step_by(PAGE) {
+                if checker.stopped() {
+                    return;
+                }
+                let (start, size) = (start.wrapping_add(at as u64), PAGE.min(size - at));
+                let Some(changed) = kernel.changed_code(start, size) else {
+                    checker.unread("pages of code", 1, None);
+                    continue;
+                };
+                for changed in changed {
+                    let begins = target.locate(changed.at).map(|at| at.symbol.address);
+                    let text = of_the_file(changed.was.len(), "module's");
+                    checker
+                        .find("text", Class::Text, function(kernel, changed.at), changed.at, text)
+                        .start(begins.unwrap_or(changed.at))
+                        .bytes(&changed.was, &changed.is);
+                }
+                checker.count("bytes of code", size as u64);
+            }
+        }
+    }
+}
+
+fn of_the_file(bytes: usize, whose: &str) -> String {
+    format!("{bytes} bytes of code are not those of the {whose} file")
+}
+
 fn compare(
     checker: &mut Checker<'_>,
     patched: &patches::Patches,
@@ -169,7 +205,7 @@ fn compare(
         };
         let site = here.wrapping_add(start as u64);
         let begins = checker.kernel.target().locate(site).map_or(site, |at| at.symbol.address);
-        let text = format!("{} bytes of code are not those of the kernel's file", end - start);
+        let text = of_the_file(end - start, "kernel's");
         checker
             .find("text", Class::Text, function(checker.kernel, site), site, text)
             .start(begins)

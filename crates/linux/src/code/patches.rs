@@ -47,6 +47,11 @@ pub(crate) struct Patches {
     moved: u64,
 }
 
+/// Where the tracer's own code calls whoever traces.
+const TRACER_CALLS: [&str; 4] =
+    ["ftrace_call", "ftrace_regs_call", "ftrace_graph_call", "ftrace_epilogue"];
+/// A call or a jump of x86, in bytes.
+const CALL: u64 = 5;
 /// Longest instruction of x86, in bytes.
 const INSTRUCTION: u64 = 15;
 /// Sites of one table.
@@ -116,7 +121,8 @@ fn find(kernel: &Kernel, file: &DebugFile, moved: u64) -> Patches {
     if let Some((start, size)) = file.linked_section(".parainstructions")
         && let Some(bytes) = file.linked_bytes(start, size as usize)
     {
-        for site in bytes.chunks_exact(16) {
+        // An address and four bytes; behind the last there is no room to the next.
+        for site in bytes.chunks(16).filter(|site| site.len() >= 12) {
             let at = word(site, 0);
             ranges.push((at, at.wrapping_add(INSTRUCTION)));
         }
@@ -141,10 +147,13 @@ fn find(kernel: &Kernel, file: &DebugFile, moved: u64) -> Patches {
         }
     }
     for symbol in file.symbols().iter() {
-        // Trampolines of static calls, and thunks that are written anew; constants that are found
-        // at the start (arch/x86/include/asm/runtime-const.h).
+        // Trampolines of static calls, and thunks that are written anew; the calls of the tracer
+        // (arch/x86/kernel/ftrace_64.S); constants that are found at the start
+        // (arch/x86/include/asm/runtime-const.h).
         if symbol.name.starts_with("__SCT__") || symbol.name.starts_with("__x86_") {
             ranges.push((symbol.address, symbol.address.saturating_add(symbol.size.clamp(8, 64))));
+        } else if TRACER_CALLS.contains(&symbol.name) {
+            ranges.push((symbol.address, symbol.address.saturating_add(CALL)));
         } else if let Some(rest) = symbol.name.strip_prefix("__start_runtime_")
             && let Some(end) = linked(&format!("__stop_runtime_{rest}"))
         {
