@@ -1,10 +1,13 @@
 //! Code in memory against the file that it was loaded from, but for what the kernel itself patches.
 
+mod kprobes;
 pub(crate) mod patches;
 
 use std::ops::Range;
 
 use necropsy_machine::paging::PagingFormat;
+
+pub use kprobes::Kprobe;
 
 use crate::Kernel;
 
@@ -81,7 +84,8 @@ impl Kernel {
         } else {
             let code = file.placed_code(start, len)?;
             let found = read(code.bytes.len())?;
-            let patched = patches::of_module(&code);
+            let mut patched = patches::of_module(&code);
+            patched.extend(self.kprobes().iter().map(Kprobe::range));
             let allowed = |at: usize| {
                 let at = start.wrapping_add(at as u64);
                 patched.iter().any(|patched| patched.contains(&at))

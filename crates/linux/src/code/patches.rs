@@ -165,6 +165,10 @@ fn find(kernel: &Kernel, file: &DebugFile, moved: u64) -> Patches {
             }
         }
     }
+    ranges.extend(kernel.kprobes().iter().map(|probe| {
+        let range = probe.range();
+        (range.start.wrapping_sub(moved), range.end.wrapping_sub(moved))
+    }));
     ranges.sort_unstable();
     Patches { ranges, moved }
 }

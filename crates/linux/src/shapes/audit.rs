@@ -60,10 +60,27 @@ shapes! {
         instruction: "instr_offset",
         length: "instrlen",
     }
+    /// An instruction that a trap was put on (include/linux/kprobes.h).
+    Kprobe = "kprobe" for check {
+        link: "hlist",
+        address: "addr",
+        opcode: "opcode",
+    }
+    /// One that became a jump.
+    OptimizedKprobe = "optimized_kprobe" for check {
+        copied: maybe array "optinsn.copied_insn",
+    }
     /// A file of a segment of shared memory, as a process has it.
     ShmFileData = "shm_file_data" for check refs {
         id: "id",
         namespace: "ns",
         file: "file",
+    }
+}
+
+variables! {
+    /// Where the probes are listed.
+    KprobeVariables = "kprobes" for check {
+        table: maybe "kprobe_table",
     }
 }

@@ -70,6 +70,12 @@ impl Code {
         let pieces = bytes.chunks_mut(PAGE).enumerate();
         let read = pieces.map(|(index, piece)| kernel.target().read(at(index), piece).is_ok());
         let read: Vec<bool> = read.collect();
+        // What a probe replaced is what was meant.
+        for probe in kernel.kprobes().iter().filter(|probe| (start..end).contains(&probe.address)) {
+            let at = (probe.address - start) as usize;
+            let here = bytes.get_mut(at..at + probe.original.len());
+            here.into_iter().for_each(|here| here.copy_from_slice(&probe.original));
+        }
         let symbols = image.symbols.iter().filter(|symbol| symbol.is_text());
         let within = symbols.map(|symbol| symbol.address).filter(|at| (start..end).contains(at));
         let mut symbols: Vec<u64> = within.chain([end]).collect();
