@@ -319,9 +319,10 @@ impl Target {
         &self.dump
     }
 
-    /// One past the highest page frame that the dump knows of.
+    /// One past the highest page frame of the kernel that the dump knows of: pages of the dump may
+    /// be larger than the kernel's.
     pub fn dump_pfns(&self) -> u64 {
-        self.dump.max_pfn()
+        self.dump.max_pfn().saturating_mul(self.dump.page_size()) >> self.page_shift()
     }
 
     /// VMCOREINFO, from the dump's headers or found in memory.

@@ -114,7 +114,7 @@ fn stretches(kernel: &Kernel, ranges: &[CachedRange], length: u64) -> Vec<Stretc
     };
     let end = length.div_ceil(page);
     // Every page in memory has a frame of its own: more than there are frames is no file.
-    let mut frames = kernel.target().dump().max_pfn();
+    let mut frames = kernel.target().dump_pfns();
     let mut next = 0;
     let mut buffer = vec![0; page as usize];
     for range in ranges.iter().take_while(|range| range.index < end) {

@@ -118,7 +118,7 @@ impl Kernel {
             stored = stored.saturating_add(end.saturating_sub(first));
             at = end;
         }
-        let described = stored.saturating_mul(self.target().page_size() / size);
+        let described = stored.saturating_mul(dump.page_size() / size);
         described.saturating_mul(4).saturating_add(1 << 20)
     }
 

@@ -116,7 +116,7 @@ impl System for LinuxSystem {
         found: &mut dyn FnMut(u64),
     ) {
         let target = self.kernel.target();
-        let page_size = target.page_size();
+        let page_size = target.dump().page_size();
         let mut from = 0;
         // Memory by physical address, told as the direct map has it.
         while let Some((first, end)) = target.dump().stored_run(from) {
