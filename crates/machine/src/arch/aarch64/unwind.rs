@@ -106,12 +106,25 @@ fn saved(at: u64, regs: Regs) -> Step {
     })
 }
 
+/// Where exceptions begin (arch/arm64/kernel/entry.S).
+const VECTORS: [&str; 2] = ["vectors", "tramp_vectors"];
+
 /// The caller of code that was interrupted before it made a record of its own, or makes none.
 fn by_link(target: &Target, frame: &Frame) -> Option<Frame> {
     let link = layout::unsigned(target.layout(), frame.regs.get(X30)?);
     // A jump to nowhere has made no record either.
     let has_record = target.is_text(frame.pc) && code::has_record(target, frame.pc)?;
     if has_record || !code::follows_call(target, link) {
+        return None;
+    }
+    // An exception begins in a table that nobody called: the register may be that of a function which
+    // has made its record.
+    let vectors = target.locate(frame.pc).is_some_and(|at| VECTORS.contains(&at.symbol.name));
+    let recorded = || {
+        let saved = target.read_u64(frame.regs.get(X29)?.wrapping_add(8)).ok()?;
+        Some(layout::unsigned(target.layout(), saved) == link)
+    };
+    if vectors && recorded() == Some(true) {
         return None;
     }
     let mut caller = Frame::returning(&super::ABI, link, frame.sp, frame.sp, FoundBy::Link);
