@@ -122,6 +122,15 @@ struct FlagBits(OnceLock<Vec<(u32, &'static str)>>);
 struct Known(OnceLock<Marks>);
 
 impl Kernel {
+    /// Whether a frame is kept from the allocator of pages, as the kernel's image is; `None` where the
+    /// dump does not tell.
+    pub(crate) fn is_reserved(&self, pfn: u64) -> Option<bool> {
+        let bit = self.constant("PG_reserved").ok().filter(|bit| (0..64).contains(bit))?;
+        let page = self.page_of(pfn).ok()?;
+        let flags = self.shapes().page.flags.read(self.target(), page).ok()?;
+        Some(flags >> bit & 1 == 1)
+    }
+
     /// What is known of a frame.
     ///
     /// # Errors

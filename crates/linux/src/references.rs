@@ -72,9 +72,13 @@ impl Kernel {
             let into = physical.wrapping_sub(start);
             // The image lies in one piece.
             let at = range.start.wrapping_add(into);
-            // So have the gaps between its parts, which the image's map has no longer.
+            // So have the gaps between its parts, which the image's map may have no longer, and which
+            // the kernel uses for other things.
             let within = into < range.end.saturating_sub(range.start) && !gone.contains(&at);
-            if within && target.translate(at) == Ok(physical) {
+            if within
+                && target.translate(at) == Ok(physical)
+                && self.is_reserved(physical >> target.page_shift()) != Some(false)
+            {
                 return at;
             }
         }
