@@ -183,15 +183,16 @@ impl<M: Memory> Entries<'_, M> {
         }
     }
 
-    /// The slots of a node; those that cannot be read are told and read as empty.
-    fn slots(&mut self, at: u64) -> Vec<u64> {
+    /// The slots of a node, and whether all could be read; those that cannot are told and read as
+    /// empty.
+    fn slots(&mut self, at: u64) -> (Vec<u64>, bool) {
         let first = at.wrapping_add(self.layout.slots);
         let mut bytes = vec![0; self.layout.slot_count as usize * self.memory.word_size() as usize];
         if self.memory.read(first, &mut bytes).is_ok() {
-            return self.memory.numbers().words(&bytes);
+            return (self.memory.numbers().words(&bytes), true);
         }
         let memory = self.memory;
-        (0..self.layout.slot_count)
+        let slots = (0..self.layout.slot_count)
             .map(|slot| match memory.word(first.wrapping_add(slot * memory.word_size())) {
                 Ok(entry) => entry,
                 Err(fault) => {
@@ -199,7 +200,8 @@ impl<M: Memory> Entries<'_, M> {
                     0
                 }
             })
-            .collect()
+            .collect();
+        (slots, false)
     }
 
     fn enter(&mut self, at: u64, base: u64, path: Path, parent: Option<u64>, above: u64) {
@@ -214,7 +216,7 @@ impl<M: Memory> Entries<'_, M> {
         if !self.seen.insert(at) || self.seen.len() > MAX_NODES {
             return self.tell(at, format!("xarray node {at:x} appears twice, again as {path}"));
         }
-        let slots = self.slots(at);
+        let (slots, whole) = self.slots(at);
         // Pushed backwards, since what is pushed last is done first.
         let mut siblings = 0;
         for slot in (0..slots.len() as u64).rev() {
@@ -245,7 +247,7 @@ impl<M: Memory> Entries<'_, M> {
                 None => {}
             }
         }
-        if self.check {
+        if self.check && whole {
             self.check_node(at, &slots, path, parent);
         }
     }

@@ -1,7 +1,7 @@
 //! Who holds slabs and free objects of a cache: CPUs, memory nodes, sheaves.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
 };
 
@@ -99,6 +99,11 @@ pub struct Held {
     /// What could not be followed, and the structure that it is about: a sheaf, a node, a slab, a
     /// CPU's part of the cache.
     pub errors: Vec<(u64, Error)>,
+    /// The dump lacks a part that keeps free objects of any slab: what is on no list may be free all
+    /// the same.
+    pub incomplete: bool,
+    /// Slabs of CPUs whose free lists the dump lacks.
+    pub incomplete_slabs: HashSet<u64>,
     /// Free lists of CPUs that could not be followed: the slab, whose, and why.
     pub flaws: Vec<(u64, Keeper, Flaw)>,
     /// Sheaves.
@@ -216,18 +221,21 @@ impl Kernel {
     fn held_by_cpus(&self, cache: &Cache, held: &mut Held) {
         let (shapes, target) = (self.shapes(), self.target());
         for cpu in self.possible_cpus() {
-            let Ok(base) = self.cpu_base(cpu) else { continue };
+            let Ok(base) = self.cpu_base(cpu) else {
+                held.incomplete = true;
+                continue;
+            };
             match shapes.kmem_cache.cpu_slab.read(target, cache.address) {
                 Ok(0) => {}
                 Ok(area) => self.held_by_cpu(cache, cpu, area.wrapping_add(base), held),
                 Err(error) if error.is_no_such() => {}
-                Err(error) => held.errors.push((cache.address, error)),
+                Err(error) => held.lacks(cache.address, error),
             }
             let area = match shapes.kmem_cache.cpu_sheaves.read(target, cache.address) {
                 Ok(area) => area,
                 Err(error) => {
                     if !error.is_no_such() {
-                        held.errors.push((cache.address, error));
+                        held.lacks(cache.address, error);
                     }
                     0
                 }
@@ -242,7 +250,7 @@ impl Kernel {
                     match sheaf {
                         Ok(0) => {}
                         Ok(sheaf) => self.held_in_sheaf(cache, sheaf, keeper, held),
-                        Err(error) => held.errors.push((sheaves.address, error)),
+                        Err(error) => held.lacks(sheaves.address, error),
                     }
                 }
             }
@@ -261,10 +269,13 @@ impl Kernel {
                         let list = self.free_list(cache, &slab, first);
                         held.list(cache, &slab, &list, Keeper::Cpu(cpu));
                     }
-                    (Err(error), _) | (_, Err(error)) => held.errors.push((page, error)),
+                    (Err(error), _) | (_, Err(error)) => {
+                        held.incomplete_slabs.insert(page);
+                        held.errors.push((page, error));
+                    }
                 }
             }
-            Err(error) => held.errors.push((area.address, error)),
+            Err(error) => held.lacks(area.address, error),
         }
         if !shapes.kmem_cache_cpu.partial.exists() || !shapes.slab.next.exists() {
             return;
@@ -294,11 +305,11 @@ impl Kernel {
         let shape = &shapes.slab_sheaf;
         let size = match shape.size.read(target, sheaf) {
             Ok(size) => size,
-            Err(error) => return held.errors.push((sheaf, error)),
+            Err(error) => return held.lacks(sheaf, error),
         };
         let for_cache = match shape.cache.read(target, sheaf) {
             Ok(cache) => cache,
-            Err(error) => return held.errors.push((sheaf, error)),
+            Err(error) => return held.lacks(sheaf, error),
         };
         held.sheaves.push(Sheaf { address: sheaf, keeper, cache: for_cache, size });
         if size > MAX_SHEAF {
@@ -309,7 +320,7 @@ impl Kernel {
         for number in 0..size {
             match target.read_pointer_at(objects, number) {
                 Ok(object) => held.object(object, keeper),
-                Err(fault) => return held.errors.push((sheaf, fault.into())),
+                Err(fault) => return held.lacks(sheaf, fault.into()),
             }
         }
     }
@@ -372,7 +383,7 @@ impl Kernel {
                         Ok(_) => barn.empty.1 += 1,
                         Err(error) => {
                             barn.whole = false;
-                            held.errors.push((address, error));
+                            held.lacks(address, error);
                         }
                     }
                 }
@@ -383,6 +394,12 @@ impl Kernel {
 }
 
 impl Held {
+    /// Notes a part that keeps objects of any slab and cannot be read.
+    fn lacks(&mut self, part: u64, error: Error) {
+        self.incomplete |= error.fault().is_some();
+        self.errors.push((part, error));
+    }
+
     /// Notes whose a slab is; false when that was known.
     fn slab(&mut self, page: u64, role: Role) -> bool {
         match self.slabs.insert(page, role) {

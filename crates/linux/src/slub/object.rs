@@ -126,6 +126,8 @@ impl Kernel {
         // A list that breaks off behind its last object has told everything.
         let expected = slab.objects.saturating_sub(slab.inuse);
         let complete = free.flaw.is_none() || free.count >= expected;
+        let complete =
+            complete && !held.incomplete && !held.incomplete_slabs.contains(&slab.page);
         States { free, kept, complete }
     }
 
@@ -135,8 +137,14 @@ impl Kernel {
         let mut free = states.free.count + states.kept.count;
         free -= states.both(slab).count() as u64;
         let expected = slab.objects.saturating_sub(slab.inuse);
-        let unknown = if states.complete { 0 } else { expected.saturating_sub(states.free.count) };
         let total = slab.objects;
+        let unknown = match states.complete {
+            true => 0,
+            false if held.incomplete || held.incomplete_slabs.contains(&slab.page) => {
+                total.saturating_sub(free)
+            }
+            false => expected.saturating_sub(states.free.count),
+        };
         Counts { slabs: 1, total, allocated: total.saturating_sub(free), unknown }
     }
 
