@@ -4,8 +4,10 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use necropsy_lexicon::Symptom;
 
 use crate::channel::{self, Feed};
+use crate::decode::machine_check::gravest;
 use crate::decode::{self, Findings};
 use crate::line::{Line, LineKind};
 use crate::naming::{self, Naming};
@@ -280,7 +282,7 @@ impl Scanner {
                 self.lines = lines;
                 let mut report = self.report(&region, None);
                 report.corrupted_why = Some("fragment: head lost");
-                if let Some(head) = fragment::head(&self.lines, region.start) {
+                if let Some(head) = fragment::head(&self.lines, region.start, &report.text) {
                     // what no rule knows goes by its own words
                     report.start_line = head.number;
                     report.names[0].title = titles::of_message(&head.text, &report.names[0]);
@@ -353,6 +355,11 @@ impl Scanner {
         report.text = texts;
         report.class = titles::class(&naming, &report);
         naming.class = report.class;
+        // of several, the gravest is what the report is of
+        if report.class == Symptom::MachineCheck {
+            let cpu = gravest(&report.machine_checks).and_then(|check| check.cpu);
+            report.cpu = cpu.or(report.cpu);
+        }
         // an instruction that was only interrupted did nothing wrong
         if titles::interrupted(report.class) {
             report.cause = None;
