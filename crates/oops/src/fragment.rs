@@ -47,7 +47,11 @@ pub(crate) fn fragment(lines: &[Line<'_>]) -> Option<Region> {
     let text = |at: usize| &*lines[at].text;
     let kernel =
         |at: &usize| lines[*at].kind == LineKind::Kernel || lines[*at].kind == LineKind::Kdb;
-    let frames = |at: &usize| naming::stack::is_frame(text(*at)) || debugger_frame(text(*at));
+    // a task's stack as /proc has it is no report
+    let frames = |at: &usize| {
+        (naming::stack::is_frame(text(*at)) || debugger_frame(text(*at)))
+            && !text(*at).trim_start().starts_with("[<0>]")
+    };
     // a program's own fault, with some kernels
     // and what SysRq was asked to show
     let asked = |text: &str| text.contains("Mode USER_") || text.contains(": Show State");

@@ -263,20 +263,21 @@ pub(crate) fn interrupted(class: Symptom) -> bool {
 /// The words of a header behind a quotation mark.
 static QUOTED: LazyLock<Regex> = LazyLock::new(|| {
     compile(
-        r#"["'`\u{201c}\u{2018}\u{ab}](?:BUG:|WARNING:|INFO:|UBSAN:|Kernel panic|general protection|[Uu]nable to handle|kernel BUG|Oops|Internal error)"#,
+        r#"["'`\u{201c}\u{2018}\u{ab}](?:[a-zA-Z ]+: )?(?:BUG:|WARNING:|INFO:|UBSAN:|Kernel panic|general protection|[Uu]nable to handle|kernel BUG|Oops|Internal error)"#,
     )
 });
-/// A header that is the subject of a sentence, as in a list of changes.
-static MENDED: LazyLock<Regex> = LazyLock::new(|| {
+/// The words of a header in the middle of a sentence: a word stands right before, where a kernel or
+/// whatever carried its text has a colon, a bracket or nothing.
+static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
     compile(
-        r"(?i)\b(?:fix(?:e[sd])?|avoid(?:s|ed)?|prevent(?:s|ed)?|resolve[sd]?|silence[sd]?) (?:[a-z-]+ ){0,3}(?:BUG\b|WARNING:|INFO:|UBSAN:|kernel panic|general protection|unable to handle|kernel NULL|Oops)",
+        r"(?:^|[ *])([A-Za-z][a-z]+) (?:BUG:|WARNING:|INFO:|UBSAN:|general protection fault|kernel BUG at|Oops:)",
     )
 });
 /// A panic that is all that a record's quotation marks hold: `msg="Kernel panic - …"`. What is
 /// looked for, or compared with, is no record.
 static RECORDED: LazyLock<Regex> = LazyLock::new(|| {
     compile(
-        r#"^(?:|.*?([a-z]*)["' ]*[:=,(\[{] *)["'`\u{201c}\u{2018}\u{ab}]Kernel panic - not syncing: [^"'%]*["'`\u{201d}\u{2019}\u{bb}]?[ ,.;})\]]*$"#,
+        r#"^(?:|.*?([a-z]*)["' ]*[:=,\[{] *)["'`\u{201c}\u{2018}\u{ab}]Kernel panic - not syncing: [^"'%]*["'`\u{201d}\u{2019}\u{bb}]?[ ,.}\]]*$"#,
     )
 });
 
@@ -289,7 +290,10 @@ fn told_of(line: &str) -> bool {
     let recorded = RECORDED.captures(line).is_some_and(|groups| {
         groups.get(1).is_none_or(|word| !SOUGHT.contains(&word.as_str()))
     });
-    QUOTED.is_match(line) && !recorded || MENDED.is_match(line)
+    let sentence = SENTENCE
+        .captures(line)
+        .is_some_and(|groups| !groups[1].eq_ignore_ascii_case("kernel"));
+    QUOTED.is_match(line) && !recorded || sentence
 }
 
 /// Is it a line of another program that only looks like a report: of no known kind, and nothing
