@@ -267,7 +267,9 @@ impl Scanner {
             search.first = false;
             self.claimed.extend(segment::inner(&region, &self.lines, search));
             let report = self.report(&region, system);
-            if plain && system.is_none() && titles::unfounded(&report) {
+            let told = plain && system.is_none();
+            let debugger = region.header.header.text.contains("exception RIP");
+            if told && (titles::unfounded(&report) || debugger && shown_again(&report, out)) {
                 continue;
             }
             out.push(report);
@@ -370,6 +372,15 @@ impl Scanner {
         report.set_style(self.options.style);
         report
     }
+}
+
+/// Did the log tell of what a debugger shows below it: the same task at the same place?
+fn shown_again(report: &Report, known: &[Report]) -> bool {
+    let place = |report: &Report| {
+        let frame = report.trace.iter().find(|frame| frame.exact)?;
+        Some((report.pid?, frame.function.clone(), frame.offset?))
+    };
+    place(report).is_some_and(|at| known.iter().any(|known| place(known).as_ref() == Some(&at)))
 }
 
 /// The first message of every kernel.

@@ -84,7 +84,8 @@ pub(crate) fn plain(naming: &Naming, findings: &Findings, report: &Report) -> Na
         _ => written(&naming.printed, frame.as_deref()),
     };
     let title: String = title.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
-    let title = title.trim().to_owned();
+    // the tail of the line that ends a panic, whose head is cut
+    let title = title.trim().trim_end_matches(" ]---").to_owned();
     let mut alt = naming.alt.clone();
     if naming.title != title {
         alt.push(naming.title.clone());
@@ -284,15 +285,14 @@ static RECORDED: LazyLock<Regex> = LazyLock::new(|| {
 /// Does a line only tell of what a kernel says, as prose and programs do?
 fn told_of(line: &str) -> bool {
     const SOUGHT: &[&str] = &[
-        "pattern", "patterns", "regex", "regexp", "match", "matches", "expect", "expected", "search",
-        "grep", "find", "filter", "rule", "keyword", "keywords",
+        "pattern", "patterns", "regex", "regexp", "match", "matches", "expect", "expected",
+        "search", "grep", "find", "filter", "rule", "keyword", "keywords",
     ];
-    let recorded = RECORDED.captures(line).is_some_and(|groups| {
-        groups.get(1).is_none_or(|word| !SOUGHT.contains(&word.as_str()))
-    });
-    let sentence = SENTENCE
+    let recorded = RECORDED
         .captures(line)
-        .is_some_and(|groups| !groups[1].eq_ignore_ascii_case("kernel"));
+        .is_some_and(|groups| groups.get(1).is_none_or(|word| !SOUGHT.contains(&word.as_str())));
+    let sentence =
+        SENTENCE.captures(line).is_some_and(|groups| !groups[1].eq_ignore_ascii_case("kernel"));
     QUOTED.is_match(line) && !recorded || sentence
 }
 

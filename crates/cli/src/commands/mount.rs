@@ -15,7 +15,8 @@ use crate::{
 
 const NAMESPACE: Opt = Opt::value("-n", "task", "what this task sees");
 const FILES: Opt = Opt::flag("-f", "refused: no kernel since 3.13 lists open files, see fuser");
-const DIRTY: Opt = Opt::flag("-i", "refused: no kernel since 2.6.32 lists dirty inodes so, see kmem -V");
+const DIRTY: Opt =
+    Opt::flag("-i", "refused: no kernel since 2.6.32 lists dirty inodes so, see kmem -V");
 
 pub(crate) static COMMAND: Command = Command {
     names: &["mount"],
