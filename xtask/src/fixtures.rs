@@ -72,9 +72,22 @@ pub(crate) fn write_debug() -> Result<()> {
         let slim = slim::make(&vmlinux, &addresses)?;
         pack(&slim, &folder.join("vmlinux.zst"))?;
         let module = fs::read(lab.join(format!("mod-{kernel}")).join("crashme.ko"))?;
+        let module = elsewhere(module, lab.parent().unwrap_or(lab));
         pack(&module, &folder.join("crashme.ko.zst"))?;
     }
     Ok(())
+}
+
+/// The module as if built below another folder, whose name is as long: debug information names the
+/// builder's, which is nobody's business.
+fn elsewhere(mut module: Vec<u8>, folder: &Path) -> Vec<u8> {
+    let folder = folder.as_os_str().as_encoded_bytes();
+    let shown = format!("{:_<1$.1$}", "/usr/src/lab", folder.len());
+    let found: Vec<usize> = memchr::memmem::find_iter(&module, folder).collect();
+    for at in found {
+        module[at..at + folder.len()].copy_from_slice(shown.as_bytes());
+    }
+    module
 }
 
 fn pack(bytes: &[u8], path: &Path) -> Result<()> {

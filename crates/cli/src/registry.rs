@@ -131,8 +131,9 @@ mod tests {
     #[test]
     fn every_option_with_an_effect_is_in_the_synopsis() {
         for command in COMMANDS.iter() {
-            // What is only accepted for old scripts' sake need not be advertised.
-            let shown = |option: &&Opt| !option.help.starts_with("accepted");
+            // What is only accepted for old scripts' sake need not be advertised, nor what is refused.
+            let hidden = ["accepted", "refused"];
+            let shown = |option: &&Opt| !hidden.iter().any(|word| option.help.starts_with(word));
             for option in command.options.iter().filter(shown) {
                 let letters = option.flag.trim_start_matches('-');
                 assert!(

@@ -142,7 +142,15 @@ fn print(session: &mut Session, lines: &[String]) -> String {
     text
 }
 
+/// What was printed is part of every clone: of whom and where it was made is nobody's business.
+fn tells_of_builder(printed: &str) -> Option<&str> {
+    printed.lines().find(|line| line.contains("/root/") || line.contains("/home/"))
+}
+
 fn compare(golden: &Path, printed: &str) -> Result<(), Failed> {
+    if let Some(line) = tells_of_builder(printed) {
+        return Err(format!("a folder of the builder's: {line}").into());
+    }
     if std::env::var_os("NECROPSY_ACCEPT").is_some_and(|value| value == "1") {
         if let Some(folder) = golden.parent() {
             fs::create_dir_all(folder)?;

@@ -47,7 +47,11 @@ pub(crate) fn fragment(lines: &[Line<'_>]) -> Option<Region> {
     let text = |at: usize| &*lines[at].text;
     let kernel =
         |at: &usize| lines[*at].kind == LineKind::Kernel || lines[*at].kind == LineKind::Kdb;
-    let frames = |at: &usize| naming::stack::is_frame(text(*at)) || debugger_frame(text(*at));
+    // a task's stack as /proc has it is no report
+    let frames = |at: &usize| {
+        (naming::stack::is_frame(text(*at)) || debugger_frame(text(*at)))
+            && !text(*at).trim_start().starts_with("[<0>]")
+    };
     // a program's own fault, with some kernels
     // and what SysRq was asked to show
     let asked = |text: &str| text.contains("Mode USER_") || text.contains(": Show State");
@@ -94,20 +98,37 @@ pub(crate) fn fragment(lines: &[Line<'_>]) -> Option<Region> {
 }
 
 /// The message that a stack is printed for, where it stands right above: nothing is lost then.
-pub(crate) fn head<'l>(lines: &'l [Line<'static>], start: usize) -> Option<&'l Line<'static>> {
-    const SOON: u64 = 1_000_000_000;
+///
+/// `dump_stack()` prints who, where and the trace; where more follows it was an exception's, and the
+/// line above is anybody's.
+pub(crate) fn head<'l>(
+    lines: &'l [Line<'static>],
+    start: usize,
+    report: &[String],
+) -> Option<&'l Line<'static>> {
+    /// What a slow console may take for a line, in ns.
+    const SOON: u64 = 50_000_000;
+    const EXCEPTION: &[&str] = &["Oops: ", "Modules linked in:", "---[ end trace", "pstate: "];
     let first = &lines[start];
     let stack = ["Call Trace:", "Call trace:", "CPU: ", "Backtrace:"]
         .iter()
         .any(|head| first.text.trim_start().starts_with(head));
     let before = lines.get(start.checked_sub(1)?)?;
     let soon = before.time_ns?.abs_diff(first.time_ns?) < SOON;
+    let exception = report.iter().any(|line| EXCEPTION.iter().any(|mark| line.contains(mark)));
     let told = before.text.split_whitespace().count() >= 3
+        && !of_program(before)
         && !strong(&before.text)
         && !tells(&before.text)
         && !naming::stack::is_frame(&before.text);
-    (stack && soon && told && before.source == first.source && before.context == first.context)
-        .then_some(before)
+    let same = before.source == first.source && before.context == first.context;
+    (stack && soon && told && same && !exception).then_some(before)
+}
+
+/// Did a program say it, or the kernel of one: `systemd[1]: …`, `audit: …`?
+fn of_program(line: &Line<'_>) -> bool {
+    let first = line.text.split_whitespace().next().unwrap_or("");
+    first == "audit:" || first.ends_with("]:") && first.contains('[')
 }
 
 /// Marks that leave no doubt.

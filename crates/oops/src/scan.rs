@@ -4,8 +4,10 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use necropsy_lexicon::Symptom;
 
 use crate::channel::{self, Feed};
+use crate::decode::machine_check::gravest;
 use crate::decode::{self, Findings};
 use crate::line::{Line, LineKind};
 use crate::naming::{self, Naming};
@@ -265,7 +267,9 @@ impl Scanner {
             search.first = false;
             self.claimed.extend(segment::inner(&region, &self.lines, search));
             let report = self.report(&region, system);
-            if plain && system.is_none() && titles::unfounded(&report) {
+            let told = plain && system.is_none();
+            let debugger = region.header.header.text.contains("exception RIP");
+            if told && (titles::unfounded(&report) || debugger && shown_again(&report, out)) {
                 continue;
             }
             out.push(report);
@@ -280,7 +284,7 @@ impl Scanner {
                 self.lines = lines;
                 let mut report = self.report(&region, None);
                 report.corrupted_why = Some("fragment: head lost");
-                if let Some(head) = fragment::head(&self.lines, region.start) {
+                if let Some(head) = fragment::head(&self.lines, region.start, &report.text) {
                     // what no rule knows goes by its own words
                     report.start_line = head.number;
                     report.names[0].title = titles::of_message(&head.text, &report.names[0]);
@@ -353,6 +357,11 @@ impl Scanner {
         report.text = texts;
         report.class = titles::class(&naming, &report);
         naming.class = report.class;
+        // of several, the gravest is what the report is of
+        if report.class == Symptom::MachineCheck {
+            let cpu = gravest(&report.machine_checks).and_then(|check| check.cpu);
+            report.cpu = cpu.or(report.cpu);
+        }
         // an instruction that was only interrupted did nothing wrong
         if titles::interrupted(report.class) {
             report.cause = None;
@@ -363,6 +372,15 @@ impl Scanner {
         report.set_style(self.options.style);
         report
     }
+}
+
+/// Did the log tell of what a debugger shows below it: the same task at the same place?
+fn shown_again(report: &Report, known: &[Report]) -> bool {
+    let place = |report: &Report| {
+        let frame = report.trace.iter().find(|frame| frame.exact)?;
+        Some((report.pid?, frame.function.clone(), frame.offset?))
+    };
+    place(report).is_some_and(|at| known.iter().any(|known| place(known).as_ref() == Some(&at)))
 }
 
 /// The first message of every kernel.

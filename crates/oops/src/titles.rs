@@ -6,6 +6,7 @@ use necropsy_lexicon::Symptom;
 use regex::Regex;
 
 use crate::decode::Findings;
+use crate::decode::machine_check::gravest;
 use crate::naming::pattern::compile;
 use crate::naming::stack::demangle;
 use crate::naming::{Naming, guilty};
@@ -67,7 +68,7 @@ pub(crate) fn plain(naming: &Naming, findings: &Findings, report: &Report) -> Na
             Some(victim) => format!("Out of memory: killed {} (pid {})", victim.comm, victim.pid),
             None => written(&naming.printed.replacen("kernel panic: ", "Panic: ", 1), None),
         },
-        Symptom::MachineCheck => match report.machine_checks.first() {
+        Symptom::MachineCheck => match gravest(&report.machine_checks) {
             Some(check) => {
                 let mut title = format!("Machine check ({})", check.severity);
                 if let Some(cpu) = check.cpu {
@@ -83,7 +84,8 @@ pub(crate) fn plain(naming: &Naming, findings: &Findings, report: &Report) -> Na
         _ => written(&naming.printed, frame.as_deref()),
     };
     let title: String = title.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
-    let title = title.trim().to_owned();
+    // the tail of the line that ends a panic, whose head is cut
+    let title = title.trim().trim_end_matches(" ]---").to_owned();
     let mut alt = naming.alt.clone();
     if naming.title != title {
         alt.push(naming.title.clone());
@@ -149,6 +151,7 @@ pub(crate) fn class(naming: &Naming, report: &Report) -> Symptom {
             [
                 ("machine check", Symptom::MachineCheck),
                 ("out of memory", Symptom::OutOfMemory),
+                ("deadlocked on memory", Symptom::OutOfMemory),
                 ("hard lockup", Symptom::HardLockup),
                 ("softlockup", Symptom::SoftLockup),
                 ("rcu stall", Symptom::RcuStall),
@@ -261,9 +264,37 @@ pub(crate) fn interrupted(class: Symptom) -> bool {
 /// The words of a header behind a quotation mark.
 static QUOTED: LazyLock<Regex> = LazyLock::new(|| {
     compile(
-        r#"["'`\u{201c}\u{2018}\u{ab}](?:BUG:|WARNING:|INFO:|UBSAN:|Kernel panic|general protection|[Uu]nable to handle|kernel BUG|Oops|Internal error)"#,
+        r#"["'`\u{201c}\u{2018}\u{ab}](?:[a-zA-Z ]+: )?(?:BUG:|WARNING:|INFO:|UBSAN:|Kernel panic|general protection|[Uu]nable to handle|kernel BUG|Oops|Internal error)"#,
     )
 });
+/// The words of a header in the middle of a sentence: a word stands right before, where a kernel or
+/// whatever carried its text has a colon, a bracket or nothing.
+static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
+    compile(
+        r"(?:^|[ *])([A-Za-z][a-z]+) (?:BUG:|WARNING:|INFO:|UBSAN:|general protection fault|kernel BUG at|Oops:)",
+    )
+});
+/// A panic that is all that a record's quotation marks hold: `msg="Kernel panic - …"`. What is
+/// looked for, or compared with, is no record.
+static RECORDED: LazyLock<Regex> = LazyLock::new(|| {
+    compile(
+        r#"^(?:|.*?([a-z]*)["' ]*[:=,\[{] *)["'`\u{201c}\u{2018}\u{ab}]Kernel panic - not syncing: [^"'%]*["'`\u{201d}\u{2019}\u{bb}]?[ ,.}\]]*$"#,
+    )
+});
+
+/// Does a line only tell of what a kernel says, as prose and programs do?
+fn told_of(line: &str) -> bool {
+    const SOUGHT: &[&str] = &[
+        "pattern", "patterns", "regex", "regexp", "match", "matches", "expect", "expected",
+        "search", "grep", "find", "filter", "rule", "keyword", "keywords",
+    ];
+    let recorded = RECORDED
+        .captures(line)
+        .is_some_and(|groups| groups.get(1).is_none_or(|word| !SOUGHT.contains(&word.as_str())));
+    let sentence =
+        SENTENCE.captures(line).is_some_and(|groups| !groups[1].eq_ignore_ascii_case("kernel"));
+    QUOTED.is_match(line) && !recorded || sentence
+}
 
 /// Is it a line of another program that only looks like a report: of no known kind, and nothing
 /// of a kernel's under it?
@@ -299,7 +330,7 @@ pub(crate) fn unfounded(report: &Report) -> bool {
         && report.release.is_none()
         && report.modules.is_empty();
     // prose and programs quote what a kernel says
-    if bare && QUOTED.is_match(first) {
+    if bare && told_of(first) {
         return true;
     }
     // what only says WARNING has no registers: those are of something else that follows

@@ -4,6 +4,9 @@
 //! Believed only where it is plain to see: two heads of the same kind, then two `Call Trace:` with
 //! no frame between. What a report prints once comes once from each; a line that names a CPU, a
 //! task or a function goes where that was named before; the rest is dealt in turn.
+//!
+//! Or only what they found wrong comes at once, and the rest one behind the other: `die()` lets one
+//! processor in at a time, and what arm64 says before it is said by all.
 
 use crate::line::{Context, Line, LineKind};
 use crate::naming::stack;
@@ -129,6 +132,90 @@ pub(crate) fn part(lines: &mut [Line<'_>]) {
             from = deal(lines, first, twins).max(from);
         }
     }
+    queue(lines);
+}
+
+/// Gives each of two reports whose first lines came at once its own: the first to begin is the
+/// first to be told whole.
+fn queue(lines: &mut [Line<'_>]) {
+    let mut from = 0;
+    while let Some(at) = (from..lines.len()).find(|at| starts(&lines[*at])) {
+        from = at + 1;
+        let opens = |at: &usize| is_of(&lines[*at], OPENING) || is_detail(&lines[*at]);
+        let opening = (at + 1..lines.len().min(at + 1 + 2 * LONGEST_OPENING)).take_while(opens);
+        let word = lines[at].text.split(' ').next().map(str::to_owned);
+        let same = |other: &usize| {
+            starts(&lines[*other]) && lines[*other].text.split(' ').next() == word.as_deref()
+        };
+        let Some(other) = opening.clone().find(same) else { continue };
+        let body = opening.last().unwrap_or(other) + 1;
+        let Some((one, end)) = told(lines, body) else { continue };
+        let Some((two, last)) = told(lines, end + 1).filter(|(two, _)| *two != one) else {
+            continue;
+        };
+        let mut printed = Vec::new();
+        for (at, line) in lines.iter_mut().enumerate().take(last + 1).skip(at) {
+            let first = if at < body {
+                // what both say comes from the first of them first
+                let said = line.text.split(':').next().unwrap_or("").trim().to_owned();
+                let fresh = at < other || at > other && !printed.contains(&said);
+                printed.push(said);
+                fresh
+            } else {
+                at <= end
+            };
+            if plain(line) {
+                line.context = Context::Cpu(if first { one } else { two });
+            }
+        }
+        from = last + 1;
+    }
+}
+
+/// The processor whose report goes on at `from`, and the report's last line; none where another
+/// begins before it ends.
+fn told(lines: &[Line<'_>], from: usize) -> Option<(u32, usize)> {
+    let rest = lines.iter().enumerate().skip(from).take(LONGEST_HEAD + LONGEST_TRACES);
+    let mut cpu = None;
+    for (at, line) in rest {
+        if starts(line) {
+            return None;
+        }
+        cpu = cpu.or(plain(line).then(|| named_cpu(&line.text)).flatten());
+        if line.text.contains("---[ end trace") {
+            return Some((cpu?, at));
+        }
+    }
+    None
+}
+
+fn is_of(line: &Line<'_>, heads: &[&str]) -> bool {
+    let text = line.text.trim_start();
+    plain(line) && heads.iter().any(|head| text.starts_with(head))
+}
+
+/// Does a report begin with the line? A line that names its processor needs no help.
+fn starts(line: &Line<'_>) -> bool {
+    is_of(line, STARTS) && named_cpu(&line.text).is_none()
+}
+
+/// What arm64 spells out of an abort, and where it looked.
+fn is_detail(line: &Line<'_>) -> bool {
+    const DETAILS: &[&str] = &[
+        "ESR = ",
+        "EC = ",
+        "SET = ",
+        "EA = ",
+        "FSC = ",
+        "Data abort info",
+        "ISV = ",
+        "CM = ",
+        "user pgtable",
+        "swapper pgtable",
+        "[0",
+        "[f",
+    ];
+    is_of(line, DETAILS)
 }
 
 fn plain(line: &Line<'_>) -> bool {
@@ -290,6 +377,40 @@ mod tests {
             assert_eq!(report.frame.as_deref(), Some(&*format!("{name}_check")));
             let trace: Vec<&str> = report.trace.iter().map(|f| f.function.as_str()).collect();
             assert_eq!(trace, [format!("{name}_check"), format!("{name}_run"), "kthread".into()]);
+        }
+    }
+
+    #[test]
+    fn what_was_found_at_once_and_told_in_turn() {
+        let said = |address: u32| {
+            [
+                format!(
+                    "Unable to handle kernel NULL pointer dereference at virtual address {address:016x}"
+                ),
+                "Mem abort info:".to_owned(),
+                "  ESR = 0x0000000096000005".to_owned(),
+            ]
+        };
+        let body = |cpu: u32, name: &str| {
+            format!(
+                "Internal error: Oops: 0000000096000005 [#{cpu}] SMP\n\
+                 CPU: {cpu} PID: 10{cpu} Comm: {name} Not tainted 6.1.0 #1\n\
+                 pstate: 60400005 (nZCv daif +PAN -UAO -TCO -DIT -SSBS BTYPE=--)\n\
+                 pc : {name}_get+0x10/0x20\n\
+                 lr : {name}_run+0x10/0x20\n\
+                 Call trace:\n {name}_get+0x10/0x20\n {name}_run+0x10/0x20\n\
+                 ---[ end trace 0000000000000000 ]---\n"
+            )
+        };
+        let heads: String =
+            said(8).iter().zip(&said(16)).map(|(a, b)| format!("{a}\n{b}\n")).collect();
+        let found =
+            reports((heads + &body(1, "alpha") + &body(2, "beta")).as_bytes(), &Options::default());
+        assert_eq!(found.len(), 2, "{found:#?}");
+        for (report, (cpu, name, address)) in found.iter().zip([(1, "alpha", 8), (2, "beta", 16)]) {
+            assert_eq!(report.cpu, Some(cpu));
+            assert_eq!(report.frame.as_deref(), Some(&*format!("{name}_get")));
+            assert_eq!(report.address.as_ref().map(|it| it.value), Some(address));
         }
     }
 

@@ -170,41 +170,6 @@ static noinline int containerof_null(void)
 	return state_of(session_of(t));
 }
 
-/* a terminating NUL one past the end lands on the neighbour's pointer */
-struct tag {
-	struct session *owner;
-	char text[56];
-};
-static struct tag *tags[48];
-static noinline void tag_name(struct tag *t, int n)
-{
-	int i;
-	for (i = 0; i < n; i++)
-		WRITE_ONCE(t->text[i], 'n');
-	WRITE_ONCE(t->text[i], 0);
-}
-
-static noinline void tags_walk(void)
-{
-	int i;
-	for (i = 0; i < 48; i++)
-		sink += READ_ONCE(tags[i]->owner)->ops->open(tags[i]->owner);
-}
-
-static noinline int nul_byte(void)
-{
-	int i;
-	for (i = 0; i < 48; i++) {
-		tags[i] = kmalloc(64, GFP_KERNEL_ACCOUNT);
-		tags[i]->owner = new_session(100 + i);
-	}
-	for (i = 0; i < 48; i++)
-		if (i % 3 == 0)
-			tag_name(tags[i], 56);
-	tags_walk();
-	return 0;
-}
-
 static noinline u64 sum_peers(struct session *s)
 {
 	u64 n = 0;
@@ -471,17 +436,6 @@ static noinline int phys_hole(void)
 	return peek_phys(0x1234567000ULL);
 }
 
-static noinline void copro(void)
-{
-	asm volatile ("mov %0, %%cr4"::"r" (0xffffffffffffffffUL));
-}
-
-static noinline int bad_cr4(void)
-{
-	copro();
-	return 0;
-}
-
 static noinline int bad_segment(void)
 {
 	asm volatile ("mov %0, %%ds"::"r" ((u16) 0xf3));
@@ -673,15 +627,6 @@ static noinline int kref_twice(void)
 	return 0;
 }
 
-static noinline int pool_exit(void)
-{
-	struct kmem_cache *c = kmem_cache_create("mishap_pool", 72, 0, SLAB_HWCACHE_ALIGN, NULL);
-	void *p = kmem_cache_alloc(c, GFP_KERNEL);
-	sink += (u64) p;
-	kmem_cache_destroy(c);
-	return 0;
-}
-
 static noinline int free_vmalloced(void)
 {
 	void *p = vmalloc(100);
@@ -766,15 +711,6 @@ static noinline int bad_index(void)
 	return dispatch(4 + 40 * (1 + zero));
 }
 
-static noinline int wake_freed(void)
-{
-	struct session *s = new_session(4);
-	list_del(&s->node);
-	kfree(s);
-	wake_up(&s->wait);
-	return 0;
-}
-
 static noinline int read_freed(void)
 {
 	struct session *s = new_session(4);
@@ -798,13 +734,6 @@ static noinline int uninit_heap(void)
 	struct session *s = kmalloc(sizeof(*s), GFP_KERNEL);
 	s->id = 1;
 	return READ_ONCE(s->peer)->bytes;
-}
-
-static noinline int rcu_null_cb(void)
-{
-	struct rcu_head *h = kzalloc(64, GFP_KERNEL);
-	call_rcu(h, NULL);
-	return 0;
 }
 
 static noinline void add_on_stack(void)
@@ -861,12 +790,6 @@ static noinline int jump_mid(void)
 {
 	int (*f)(void) =(void *)( (char *)new_session(3)->name);
 	return f();
-}
-
-static noinline int files_null(void)
-{
-	current->files = NULL;
-	return 0;
 }
 
 static noinline int files_wild(void)
@@ -943,15 +866,15 @@ static const struct {
 	const char *name;
 	int (*run)(void);
 } kinds[] =
-    { K(timer_uaf), K(work_freed), K(kthread_null), K(nf_null), K(containerof_null), K(nul_byte),
+    { K(timer_uaf), K(work_freed), K(kthread_null), K(nf_null), K(containerof_null),
     K(flip_high), K(flip_ops), K(flip_fn), K(vtable_text), K(vtable_low32), K(uninit_stack), K(hog_vmalloc),
     K(hog_pages), K(hog_kmalloc), K(panic_timer), K(sleep_timer), K(mutual), K(vla), K(div_overflow),
     K(div_rate), K(mod_zero), K(int3), K(odd_insn), K(plain_ud2), K(misaligned_sse), K(noncanon),
-    K(phys_hole), K(bad_cr4), K(bad_segment), K(relock), K(abba_mixed), K(sem_forever), K(completion_never),
+    K(phys_hole), K(bad_segment), K(relock), K(abba_mixed), K(sem_forever), K(completion_never),
     K(owner_gone), K(lock_leak), K(soft_work), K(ring_wait), K(rcu_sleeper), K(spin_mutex), K(kref_twice),
-    K(pool_exit), K(free_vmalloced), K(free_inner), K(free_stack), K(vfree_kmalloced), K(strlen_null),
-    K(negative_len), K(smash_ret), K(read_config), K(bad_index), K(wake_freed), K(read_freed), K(list_freed),
-    K(uninit_heap), K(rcu_null_cb), K(dangling_stack), K(stray_zero), K(memset_list), K(bug_plain),
+    K(free_vmalloced), K(free_inner), K(free_stack), K(vfree_kmalloced), K(strlen_null),
+    K(negative_len), K(smash_ret), K(read_config), K(bad_index), K(read_freed), K(list_freed),
+    K(uninit_heap), K(dangling_stack), K(stray_zero), K(memset_list), K(bug_plain),
     K(warn_fmt), K(jump_mid), K(files_wild), K(ipi), K(hr_null), K(flip_insn) };
 
 static ssize_t mishap_write(struct file *f, const char __user * ub, size_t n, loff_t * off)

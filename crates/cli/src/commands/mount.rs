@@ -14,8 +14,9 @@ use crate::{
 };
 
 const NAMESPACE: Opt = Opt::value("-n", "task", "what this task sees");
-const FILES: Opt = Opt::flag("-f", "accepted: no kernel since 3.13 lists open files, see fuser");
-const DIRTY: Opt = Opt::flag("-i", "accepted: no kernel since 2.6.32 lists dirty inodes so");
+const FILES: Opt = Opt::flag("-f", "refused: no kernel since 3.13 lists open files, see fuser");
+const DIRTY: Opt =
+    Opt::flag("-i", "refused: no kernel since 2.6.32 lists dirty inodes so, see kmem -V");
 
 pub(crate) static COMMAND: Command = Command {
     names: &["mount"],

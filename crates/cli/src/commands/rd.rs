@@ -31,8 +31,8 @@ const BACKWARDS: Opt = Opt::flag("-R", "count words that end with the one at the
 const OFFSET: Opt = Opt::value("-o", "offset", "add this to the address");
 const END: Opt = Opt::value("-e", "end", "read up to this address");
 const RAW_FILE: Opt = Opt::value("-r", "file", "write the bytes to a file, raw");
-const FILE_OFFSET: Opt = Opt::flag("-f", "not offered: offsets of the dump file");
-const XEN: Opt = Opt::flag("-m", "not offered: Xen machine addresses");
+const FILE_OFFSET: Opt = Opt::flag("-f", "refused: offsets of the dump file");
+const XEN: Opt = Opt::flag("-m", "refused: Xen machine addresses");
 
 pub(crate) static COMMAND: Command = Command {
     names: &["rd"],

@@ -35,7 +35,7 @@ const RAW: Opt = Opt::flag("-r", "the bytes, as rd shows them");
 const USER: Opt = Opt::flag("-u", "a user address of the current task");
 const POINTERS: Opt = Opt::flag("-p", "with members: also what pointers lead to");
 const COUNT: Opt = Opt::value("-c", "count", "so many in a row; negative: that end here");
-const FILE_OFFSET: Opt = Opt::flag("-f", "not offered: offsets of the dump file");
+const FILE_OFFSET: Opt = Opt::flag("-f", "refused: offsets of the dump file");
 
 pub(crate) static COMMAND: Command = Command {
     names: &["struct", "union", "*"],

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{compress, pstore, qr, ramoops};
+use super::{compress, mail, pstore, qr, ramoops};
 
 /// Containers within containers.
 const MAX_DEPTH: usize = 4;
@@ -88,8 +88,9 @@ impl<'a> Found<'a> {
                 self.open(name, Cow::Owned(text), notes, depth + 1);
                 return;
             }
-            if let Some(text) = quoted_printable(&bytes) {
-                self.open(name, Cow::Owned(text), notes, depth + 1);
+            if let Some(text) = mail::quoted_printable(&bytes) {
+                // it is text now, and its head still says that it is not
+                self.open(name, Cow::Owned(text), notes, MAX_DEPTH);
                 return;
             }
         }
@@ -241,74 +242,6 @@ fn utf16(bytes: &[u8]) -> Option<Vec<u8>> {
     let text: String =
         char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
     Some(text.into_bytes())
-}
-
-/// A mail whose body is quoted-printable.
-fn quoted_printable(bytes: &[u8]) -> Option<Vec<u8>> {
-    let head = &bytes[..bytes.len().min(64 * 1024)];
-    let declared = memchr::memmem::find(
-        &head.to_ascii_lowercase(),
-        b"content-transfer-encoding: quoted-printable",
-    )
-    .is_some();
-    if !declared && !reads_as_quoted_printable(head) {
-        return None;
-    }
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some(at) = memchr::memchr(b'=', rest) {
-        out.extend_from_slice(&rest[..at]);
-        let tail = &rest[at + 1..];
-        if let Some(after) = tail.strip_prefix(b"\r\n").or_else(|| tail.strip_prefix(b"\n")) {
-            rest = after;
-            continue;
-        }
-        let code = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match code.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                rest = &tail[2..];
-            }
-            None => {
-                out.push(b'=');
-                rest = tail;
-            }
-        }
-    }
-    out.extend_from_slice(rest);
-    if declared {
-        // The head must not be found again.
-        let mark = memchr::memmem::find(&out.to_ascii_lowercase(), b"quoted-printable")?;
-        out[mark] = b'Q';
-        out[mark + 1] = b'-';
-    }
-    Some(out)
-}
-
-/// A mail's body without its head: rows end in `=` at the width that mail has, and no `=` stands
-/// for itself.
-fn reads_as_quoted_printable(head: &[u8]) -> bool {
-    const WIDTH: std::ops::RangeInclusive<usize> = 40..=77;
-    let mut soft = 0;
-    for row in head.split(|&b| b == b'\n') {
-        let row = row.strip_suffix(b"\r").unwrap_or(row);
-        // a rule is no text, and the last row may be cut
-        if !row.contains(&b'=') || row.ends_with(b"==") {
-            continue;
-        }
-        let broken = row.ends_with(b"=");
-        let body = if broken { &row[..row.len() - 1] } else { row };
-        let escape = |at: usize| {
-            body.get(at + 1..at + 3).is_some_and(|code| {
-                code.iter().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(b))
-            })
-        };
-        if !memchr::memchr_iter(b'=', body).all(escape) {
-            return false;
-        }
-        soft += usize::from(broken && WIDTH.contains(&row.len()));
-    }
-    soft >= 2
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod container;
 mod inner;
 mod kmsg;
 mod learn;
+mod mail;
 mod markup;
 mod netconsole;
 mod normalise;

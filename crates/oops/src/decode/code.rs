@@ -242,7 +242,7 @@ pub(crate) fn cause(
     };
     // what the registers give must be what the kernel says: they may be of another moment
     let Some(touched) =
-        touched.filter(|touched| told.is_none_or(|told| near(touched.address, told)))
+        touched.filter(|touched| told.is_none_or(|told| near(touched.address, told, arch)))
     else {
         return Some(text);
     };
@@ -258,10 +258,14 @@ pub(crate) fn cause(
     Some(format!("{text}: {sources}{separator}{access} at {place}"))
 }
 
-/// Are two addresses within a page of each other? The upper bits may hold a tag.
-fn near(one: u64, other: u64) -> bool {
-    const UNTAGGED: u64 = (1 << 48) - 1;
-    (one & UNTAGGED).abs_diff(other & UNTAGGED) < 0x1000
+/// Are two addresses within a page of each other? The upper bits hold a tag where the machine
+/// passes over one.
+fn near(one: u64, other: u64, arch: Option<Arch>) -> bool {
+    let address = match arch {
+        Some(Arch::Aarch64) => (1 << 48) - 1,
+        _ => u64::MAX,
+    };
+    (one & address).abs_diff(other & address) < 0x1000
 }
 
 /// An address in words.
@@ -307,6 +311,14 @@ mod tests {
             .unwrap(),
             "movl $0x3f,(%rax): %rax = 0x0: a write at NULL"
         );
+    }
+
+    #[test]
+    fn a_tag_is_no_distance_and_what_is_no_address_is_one() {
+        let (tagged, plain) = (0xf0ff_8000_1234_5678, 0xffff_8000_1234_5678);
+        assert!(near(tagged, plain, Some(Arch::Aarch64)));
+        assert!(!near(tagged, plain, Some(Arch::X86_64)));
+        assert!(near(plain + 8, plain, Some(Arch::X86_64)));
     }
 
     #[test]

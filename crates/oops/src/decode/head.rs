@@ -65,6 +65,7 @@ static TASKS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r"BUG: (?:spinlock|rwlock) .* on CPU#[0-9]+, (.+?)/([0-9]+)",
         r"^(?:.* )?([^ ()]+)\(([0-9]+)\): (?:Oops|Dax|Iax|Kernel bug|Whee|[A-Z][a-z]+ \[#)",
         r"COMMAND: (.+?) PID: ([0-9]+)$",
+        r#"^ *comm "(.+?)", pid ([0-9]+), jiffies"#,
         r"^(?:kdb|Stack traceback for pid).*?([a-z][^ ]*) pid ([0-9]+)$",
     ]
     .into_iter()
@@ -84,9 +85,11 @@ static NUMBER_FIRST: LazyLock<Regex> =
     LazyLock::new(|| compile(r"^ *pid +=  ?([0-9]+), comm = (.+?) *$"));
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
     compile(
-        r"^ *CPU:? +([0-9]+) *(?:$|Unable|Not tainted)|\bCPU#([0-9]+)|\bcpu (?:0x)?([0-9]+)\b|\bCPU: ([0-9]+) PID|\bCPU:([0-9]+) Hard LOCKUP|\bCPU ?([0-9]+), code|\bCPU ([0-9]+): (?:Machine|hard|Bank)|\bCPU ([0-9]+) (?:detected|Unable|self-detected)|^CPU #: ([0-9]+)|processor ([0-9]+) due to",
+        r"^ *CPU:? +([0-9]+) *(?:$|Unable|Not tainted)|\bCPU#([0-9]+)|\bcpu ([0-9]+)\b|\bCPU: ([0-9]+) PID|\bCPU:([0-9]+) Hard LOCKUP|\bCPU ?([0-9]+), code|\bCPU ([0-9]+): (?:Machine|hard|Bank)|\bCPU ([0-9]+) (?:detected|Unable|self-detected)|^CPU #: ([0-9]+)|processor ([0-9]+) due to",
     )
 });
+/// xmon's, in hexadecimal: `cpu 0x1f: Vector: 300`.
+static XMON: LazyLock<Regex> = LazyLock::new(|| compile(r"\bcpu 0x([0-9a-f]{1,8})\b"));
 static MODULE: LazyLock<Regex> =
     LazyLock::new(|| compile(r"^([a-zA-Z0-9_\-]+)(?:\(([A-Z+\-]+)\))?$"));
 /// Words that all lines of this file hold: others need not be looked at.
@@ -161,6 +164,11 @@ pub(crate) fn read(line: &str, report: &mut Report) -> bool {
                 break;
             }
         }
+    }
+    if report.cpu.is_none()
+        && let Some(groups) = XMON.captures(line)
+    {
+        report.cpu = u32::from_str_radix(&groups[1], 16).ok();
     }
     // KCSAN names the processors of both sides before its own
     let side = line.contains(" by task ") && line.contains(" on cpu ");

@@ -46,11 +46,17 @@ pub(super) fn read(line: &str, report: &mut Report) {
     if let Some(groups) = HEAD.captures(line).filter(|_| checks.len() < 64) {
         checks.push(check(groups[1].parse().ok(), groups[3].parse().ok(), hex(&groups[4])));
     } else if let Some(groups) = OLD_BANK.captures(line)
-        && let Some(last) = checks.last_mut().filter(|last| last.status.is_none())
+        && let Some(last) = checks.last_mut()
     {
-        // the line above it named the CPU
+        // a line above named the CPU
         let found = check(last.cpu, groups[1].parse().ok(), hex(&groups[2]));
-        *last = MachineCheck { address: groups.get(3).and_then(|m| hex(m.as_str())), ..found };
+        let address = groups.get(3).and_then(|m| hex(m.as_str()));
+        let found = MachineCheck { address, ..found };
+        if last.status.is_none() {
+            *last = found;
+        } else if checks.len() < 64 {
+            checks.push(found);
+        }
     } else if let Some(groups) = OLD_HEAD.captures(line).filter(|_| checks.len() < 64) {
         checks.push(check(groups[1].parse().ok(), None, None));
     } else if let Some(groups) = STATUS.captures(line).filter(|_| checks.len() < 64) {
@@ -98,6 +104,16 @@ pub(super) fn read(line: &str, report: &mut Report) {
         last.meaning.push_str(kind.as_str());
     }
     report.cpu = report.cpu.or(report.machine_checks.first().and_then(|check| check.cpu));
+}
+
+/// The one that the machine died of: the first of the gravest.
+pub(crate) fn gravest(checks: &[MachineCheck]) -> Option<&MachineCheck> {
+    let grave = |check: &&MachineCheck| match check.severity {
+        "fatal" => 0,
+        "uncorrected" => 1,
+        _ => 2,
+    };
+    checks.iter().min_by_key(grave)
 }
 
 fn check(cpu: Option<u32>, bank: Option<u32>, status: Option<u64>) -> MachineCheck {

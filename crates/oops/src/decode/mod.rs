@@ -7,7 +7,7 @@ pub(crate) mod fault;
 pub(crate) mod foreign;
 mod head;
 mod hints;
-mod machine_check;
+pub(crate) mod machine_check;
 pub(crate) mod meaning;
 mod operand;
 mod registers;
@@ -31,9 +31,13 @@ use said::Said;
 use trace::Trace;
 
 /// A user-mode instruction pointer: code segment 0x33 or 0x23 (0x2b, 0x73).
-static USER_POINTER: LazyLock<Regex> = LazyLock::new(|| {
+static USER_POINTER: LazyLock<Regex> =
+    LazyLock::new(|| compile(r"\bR?E?IP: (0033|0023|0073|002b):"));
+/// One without a segment, as i386 and debuggers print it. The kernel itself may have jumped there:
+/// only below a trace it is where a program was.
+static BARE_POINTER: LazyLock<Regex> = LazyLock::new(|| {
     compile(
-        r"\bR?E?IP: (?:(0033|0023|0073|002b):|0000[0-7][0-9a-f]{11}\b)|\bEIP: 0x(?:[0-9ab][0-9a-f]{7}|[1-9a-f][0-9a-f]{4,6})\b",
+        r"\bRIP: 0000[0-7][0-9a-f]{11}\b|\bEIP: 0x(?:[0-9ab][0-9a-f]{7}|[1-9a-f][0-9a-f]{4,6})\b",
     )
 });
 static POINTER: LazyLock<Regex> = LazyLock::new(|| {
@@ -363,11 +367,14 @@ impl Reading {
         {
             report.access = Some(crate::report::Access { kind, size });
         }
-        if let Some(groups) = USER_POINTER.captures(line) {
+        let segment = USER_POINTER.captures(line).map(|groups| groups[1].to_owned());
+        let below = self.traces > 0 || !self.trace.frames.is_empty();
+        // a debugger has the stack pointer beside it
+        let bare = || below && !line.contains("RSP: ffff") && BARE_POINTER.is_match(line);
+        if segment.is_some() || bare() {
             self.in_user = true;
             self.user_code = true;
-            self.compat =
-                groups.get(1).is_some_and(|segment| matches!(segment.as_str(), "0023" | "0073"));
+            self.compat = matches!(segment.as_deref(), Some("0023" | "0073"));
         }
     }
 

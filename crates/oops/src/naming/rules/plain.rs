@@ -193,6 +193,24 @@ pub(super) const HEADERS: &[Header] = &[
         .at(Frame::new(&[Line("@RIP"), Line("@CT"), Stack]))],
     )
     .inner(),
+    // the report of kmemleak, as /sys/kernel/debug/kmemleak has it
+    Header::new(
+        "unreferenced object ",
+        &[Rule::new(r"unreferenced object ", "Memory leak in {F}", Symptom::MemoryLeak)
+            .at(Frame::new(&[Line("backtrace"), Stack]).skip(&["leak"]))],
+    )
+    .inner()
+    .only(r"unreferenced object (?:\(percpu\) )?0x[0-9a-f]+ \(size [0-9]+\):"),
+    // arm64, arm and riscv: the panic comes some lines below
+    Header::new(
+        "Insufficient stack space to handle exception",
+        &[Rule::new(
+            r"Insufficient stack space to handle exception",
+            "Kernel stack overflow in {F}",
+            Symptom::StackOverflow,
+        )
+        .at(POINTER_TRACE)],
+    ),
     // arm64
     Header::new(
         "SError Interrupt on CPU",
