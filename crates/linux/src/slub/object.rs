@@ -126,8 +126,7 @@ impl Kernel {
         // A list that breaks off behind its last object has told everything.
         let expected = slab.objects.saturating_sub(slab.inuse);
         let complete = free.flaw.is_none() || free.count >= expected;
-        let complete =
-            complete && !held.incomplete && !held.incomplete_slabs.contains(&slab.page);
+        let complete = complete && !held.incomplete && !held.incomplete_slabs.contains(&slab.page);
         States { free, kept, complete }
     }
 
