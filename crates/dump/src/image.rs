@@ -204,6 +204,17 @@ impl Image {
         self.get(offset, there).unwrap_or_default()
     }
 
+    /// Gives back the memory that reading a part took, where that can be had again from the file.
+    pub(crate) fn release(&self, range: Range<u64>) {
+        let place = |at: u64| Some(self.window.start.saturating_add(usize::try_from(at).ok()?));
+        if self.filler.is_none()
+            && self.arranged.is_none()
+            && let (Some(start), Some(end)) = (place(range.start), place(range.end))
+        {
+            self.map.release(start..end);
+        }
+    }
+
     /// `len` bytes from `offset` on, when they are contiguous in the file.
     pub(crate) fn slice(&self, offset: u64, len: usize) -> Option<&[u8]> {
         let at = match &self.arranged {

@@ -79,6 +79,8 @@ pub(super) fn unpack(image: &Image, header: &DumpHeader, file: File) -> io::Resu
         end: 0,
     };
     let mut next = 0;
+    // A damaged stream may name the same pages over and over.
+    let mut left = npages;
     for blocks in &streams {
         let joined = Joined { image, blocks: blocks.iter(), rest: &[] };
         let mut plain = MultiBzDecoder::new(joined);
@@ -86,10 +88,11 @@ pub(super) fn unpack(image: &Image, header: &DumpHeader, file: File) -> io::Resu
         while fill(&mut plain, &mut head) {
             let Some(mut run) = Run::parse(&head, npages) else { break };
             let mut page = vec![0; header.pagesize as usize];
-            while run.left > 0 && fill(&mut plain, &mut page) {
+            while run.left > 0 && left > 0 && fill(&mut plain, &mut page) {
                 out.put(run.next, &page)?;
                 run.next += 1;
                 run.left -= 1;
+                left -= 1;
                 next = next.max(run.next);
             }
             if run.left > 0 {

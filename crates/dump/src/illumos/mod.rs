@@ -74,8 +74,10 @@ pub struct IllumosDump {
     places: OnceLock<Places>,
     unpacked: OnceLock<Result<Unpacked, String>>,
     spaces: OnceLock<Spaces>,
-    /// Where the ascending part of the table of page frames ends, and whether the rest is there.
+    /// Where the ascending part of the table of page frames ends.
     ascending: OnceLock<u64>,
+    /// The rest of the table by frame: frame and index.
+    unsorted: OnceLock<Vec<(u64, u64)>>,
     cache: PageCache,
     cache_dir: Option<PathBuf>,
     /// The symbol image of a `unix.N` that was named beside the dump.
@@ -189,6 +191,7 @@ impl IllumosDump {
             unpacked: OnceLock::new(),
             spaces: OnceLock::new(),
             ascending: OnceLock::new(),
+            unsorted: OnceLock::new(),
             unix,
             zero_page,
         };
@@ -354,7 +357,21 @@ impl IllumosDump {
         if at < self.ascending() && self.frame(at) == Some(frame) {
             return Some(at);
         }
-        (self.ascending()..self.frames()).find(|&index| self.frame(index) == Some(frame))
+        let rest = self.unsorted();
+        let at = rest.partition_point(|&(found, _)| found < frame);
+        rest.get(at).filter(|&&(found, _)| found == frame).map(|&(_, index)| index)
+    }
+
+    /// What follows the ascending part of the table, made to be searched: a damaged table may have
+    /// little that ascends.
+    fn unsorted(&self) -> &[(u64, u64)] {
+        self.unsorted.get_or_init(|| {
+            let rest = self.ascending()..self.frames();
+            let mut all: Vec<(u64, u64)> =
+                rest.filter_map(|index| Some((self.frame(index)?, index))).collect();
+            all.sort_unstable();
+            all
+        })
     }
 
     /// Pages of a `vmcore` beyond the end of the file that are not the zeros of its last pages.

@@ -112,13 +112,22 @@ fn word(image: &Image, offset: u64) -> Option<(u32, Block)> {
     Some((word >> 20, Block { offset: offset + 4, size: (word & 0xf_ffff) as usize }))
 }
 
+/// Bytes of the file that the pass keeps in memory.
+const PASSED: u64 = 32 << 20;
+
 /// Finds the places of all pages: one pass over the words, nothing is unpacked.
 pub(super) fn index(image: &Image, header: &DumpHeader) -> Places {
     let mut places = Places::new(header.npages, image.len().saturating_sub(header.data));
     let mut at = header.data;
     let mut next = 0;
     let mut streams: Vec<Option<Run>> = Vec::new();
+    let mut passed = at;
     while places.found < header.npages {
+        // The words lie all over the file: what lies behind is not needed any more.
+        if at - passed >= PASSED {
+            image.release(passed..at);
+            passed = at;
+        }
         let Some((tag, block)) = word(image, at) else {
             places.damage = Some(("the file ends within page data", at));
             break;
