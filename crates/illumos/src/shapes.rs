@@ -23,7 +23,9 @@ struct Place {
 }
 
 impl Field {
-    fn resolve(kernel: &Kernel, owners: &[&'static str], names: &[&'static str]) -> Field {
+    /// The member by the first of its names that the kernel has, in the first of the structures. For
+    /// what few ask for, and what lies in another module than `genunix`: [`Shapes`] has the rest.
+    pub fn resolve(kernel: &Kernel, owners: &[&'static str], names: &[&'static str]) -> Field {
         let (of, name) = (owners[0], names[0]);
         let types = kernel.types();
         let owner = owners.iter().find_map(|owner| kernel.type_named(owner).ok());
@@ -165,11 +167,18 @@ shapes! {
     /// A session (`sys/session.h`).
     Sess as sess = ["struct sess", "sess_t"] { sidp: "s_sidp" }
     /// Credentials (`sys/cred_impl.h`).
-    Cred as cred = ["struct cred", "cred_t"] { uid: "cr_uid" }
+    Cred as cred = ["struct cred", "cred_t"] {
+        uid: "cr_uid", gid: "cr_gid", ruid: "cr_ruid", rgid: "cr_rgid",
+    }
     /// A task (`sys/task.h`).
-    Task as task = ["task_t", "struct task"] { id: "tk_tkid", proj: "tk_proj" }
+    Task as task = ["task_t", "struct task"] {
+        id: "tk_tkid", flags: "tk_flags", proj: "tk_proj", holds: "tk_hold_count",
+        zone: "tk_zone",
+    }
     /// A project (`sys/project.h`).
-    Project as project = ["kproject_t", "struct kproject"] { id: "kpj_id" }
+    Project as project = ["kproject_t", "struct kproject"] {
+        id: "kpj_id", zone_id: "kpj_zoneid", holds: "kpj_count",
+    }
     /// A zone (`sys/zone.h`).
     Zone as zone = ["zone_t", "struct zone"] {
         id: "zone_id", name: "zone_name", rootpath: "zone_rootpath", status: "zone_status",
@@ -282,10 +291,17 @@ shapes! {
     }
     /// A message (`sys/stream.h`).
     Mblk as mblk = ["mblk_t", "struct msgb"] {
-        next: "b_next", cont: "b_cont", rptr: "b_rptr", wptr: "b_wptr",
+        next: "b_next", cont: "b_cont", rptr: "b_rptr", wptr: "b_wptr", flag: "b_flag",
+        data: "b_datap",
+    }
+    /// What a message's bytes lie in (`sys/stream.h`).
+    Dblk as dblk = ["dblk_t", "struct datab"] {
+        base: "db_base", lim: "db_lim", kind: "db_type",
     }
     /// A queue of messages (`sys/stream.h`).
-    Queue as queue = ["queue_t", "struct queue"] { first: "q_first" }
+    Queue as queue = ["queue_t", "struct queue"] {
+        info: "q_qinfo", first: "q_first", next: "q_next", count: "q_count", flag: "q_flag",
+    }
     /// What goes with a logged message (`sys/log.h`).
     LogCtl as log_ctl = ["log_ctl_t", "struct log_ctl"] { ttime: "ttime", seq_no: "seq_no" }
     /// What a module says of itself (`sys/modctl.h`).
@@ -295,7 +311,7 @@ shapes! {
     /// A turnstile (`sys/turnstile.h`).
     Turnstile as turnstile = ["turnstile_t", "struct turnstile"] {
         next: "ts_next", free: "ts_free", sobj: "ts_sobj", waiters: "ts_waiters",
-        inheritor: "ts_inheritor", prioinv: "ts_prioinv",
+        epri: "ts_epri", inheritor: "ts_inheritor", prioinv: "ts_prioinv",
     }
     /// An address space (`vm/as.h`).
     As as aspace = ["struct as"] { segtree: "a_segtree", hat: "a_hat" }
@@ -310,7 +326,7 @@ shapes! {
     /// A device (`sys/ddi_impldefs.h`).
     DevInfo as dev_info = ["struct dev_info"] {
         name: "devi_node_name", child: "devi_child", sibling: "devi_sibling",
-        instance: "devi_instance",
+        instance: "devi_instance", major: "devi_major", binding: "devi_binding_name",
     }
     /// A vnode (`sys/vnode.h`).
     Vnode as vnode = ["vnode_t", "struct vnode"] { path: "v_path", kind: "v_type", vfsp: "v_vfsp" }

@@ -1,5 +1,7 @@
 //! Where output goes: to a sink, or into a pipe.
 
+use std::{fs::File, io::Write as _};
+
 use serde_json::Value;
 
 use crate::{Failure, Outcome};
@@ -19,13 +21,15 @@ pub(crate) struct Out {
     /// Output that is taken by somebody else, the innermost last.
     pipes: Vec<Piped>,
     pub(crate) json: bool,
+    /// A file that everything is written to, too.
+    pub(crate) log: Option<File>,
     /// Whether a row was written since the statement began.
     pub(crate) rows: bool,
 }
 
 impl Out {
     pub(crate) fn new(sink: Sink) -> Out {
-        Out { sink, pipes: Vec::new(), json: false, rows: false }
+        Out { sink, pipes: Vec::new(), json: false, log: None, rows: false }
     }
 
     pub(crate) fn begin_pipe(&mut self) {
@@ -46,7 +50,15 @@ impl Out {
             pipe.text.push_str(text);
             return Ok(());
         }
+        self.note(text);
         if text.is_empty() || (self.sink)(text) { Ok(()) } else { Err(Failure::Closed) }
+    }
+
+    /// Text for the log alone, if one is kept; a disk that is full ends it.
+    pub(crate) fn note(&mut self, text: &str) {
+        if self.log.as_mut().is_some_and(|log| log.write_all(text.as_bytes()).is_err()) {
+            self.log = None;
+        }
     }
 
     /// Shows what was written: an empty text asks the sink for it.

@@ -71,6 +71,8 @@ pub struct Mdb {
     pub(crate) formats: FormatState,
     /// Type of what is at dot, for members that are named without it.
     pub(crate) dot_type: Option<(u64, TypeId)>,
+    /// Names that `::typedef` gave.
+    pub(crate) typedefs: BTreeMap<String, TypeId>,
     pub(crate) autowrap: bool,
     pub(crate) psym: bool,
     pub(crate) width: usize,
@@ -112,6 +114,7 @@ impl Mdb {
             private: Vec::new(),
             formats: FormatState::default(),
             dot_type: None,
+            typedefs: BTreeMap::new(),
             autowrap: true,
             psym: true,
             width: 80,
@@ -283,6 +286,8 @@ impl Mdb {
     /// [`Failure::Quit`] and [`Failure::Closed`] alone.
     pub fn run_line(&mut self, line: &str) -> Outcome {
         self.interrupted.store(false, Ordering::Relaxed);
+        let typed = format!("{}{line}\n", self.prompt);
+        self.out.note(&typed);
         match self.run_text(line) {
             Err(failure @ (Failure::Quit | Failure::Closed)) => Err(failure),
             Err(failure) => {
@@ -481,6 +486,8 @@ impl Mdb {
         if name == "$<" || name == "$<<" {
             return self.run_macro(words, address, piped, pipe_out);
         }
+        // `$>file` keeps a log, and `$>` ends it.
+        let name = if name == "$>" { "log" } else { name };
         let Some(dcmd) = self.find_dcmd(name) else {
             let typed =
                 if name.starts_with(['$', ':']) { name.into() } else { format!("::{name}") };

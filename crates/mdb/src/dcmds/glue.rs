@@ -1,4 +1,6 @@
-//! What ties statements together: pipes, variables, options.
+//! What ties statements together: pipes, variables, options, the log.
+
+use std::fs::File;
 
 use serde_json::json;
 
@@ -200,3 +202,23 @@ pub(super) const SET: Dcmd = Dcmd::new(
         Ok(())
     },
 );
+
+pub(super) const LOG: Dcmd =
+    Dcmd::new(&["log"], "[-d | FILE]", "log session to a file", |mdb, call| {
+        let options = Options::take(&call.args, "de")?;
+        let Some(path) = options.rest.first().filter(|_| !options.has('d')) else {
+            mdb.out.log = None;
+            return Ok(());
+        };
+        match File::options().create(true).append(true).open(&path.text) {
+            Ok(file) => {
+                mdb.out.log = Some(file);
+                Ok(())
+            }
+            Err(error) => fail(format!("failed to open {}: {error}", path.text)),
+        }
+    })
+    .with_help(
+        "Writes what is typed and what is printed to a file, too, behind what it holds. -d, or \
+         $> alone, ends that; $>FILE is the same as ::log FILE.",
+    );

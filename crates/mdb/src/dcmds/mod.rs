@@ -20,7 +20,6 @@ pub const MACROS: &[(&str, &str)] = &[
     ("devinfo_major", "::devbindings -s"),
     ("devt", "::devt"),
     ("findthreads", "::walk thread |::thread"),
-    ("major2snode", "::major2snode"),
     ("mblk", "::mblk -v"),
     ("modctl.brief", "::modctl"),
     ("modules", "::modinfo"),
@@ -47,6 +46,7 @@ pub const ALL: &[Dcmd] = &[
     glue::EVAL,
     glue::GREP,
     glue::HEAD,
+    glue::LOG,
     glue::MAP,
     glue::PROMPT,
     glue::QUIT,
@@ -78,4 +78,5 @@ pub const ALL: &[Dcmd] = &[
     types::PRINT,
     types::PRINTF,
     types::SIZEOF,
+    types::TYPEDEF,
 ];

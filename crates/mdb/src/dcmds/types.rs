@@ -26,7 +26,8 @@ fn type_of<'a>(mdb: &Mdb, args: &'a [Arg]) -> Outcome<(TypeId, &'a [Arg])> {
             return Ok((ty, rest));
         }
     }
-    match mdb.system.type_named(&first.text) {
+    let own = mdb.typedefs.get(&first.text).copied();
+    match own.or_else(|| mdb.system.type_named(&first.text)) {
         Some(ty) => Ok((ty, rest)),
         None => fail(format!("failed to look up type {}: unknown type", first.text)),
     }
@@ -404,3 +405,28 @@ pub(super) const LIST: Dcmd = Dcmd::new(
         Ok(())
     },
 );
+
+pub(super) const TYPEDEF: Dcmd =
+    Dcmd::new(&["typedef"], "[-l] [TYPE NAME]", "create a new type", |mdb, call| {
+        let options = Options::take(&call.args, "l")?;
+        if options.rest.is_empty() {
+            let all: Vec<_> = mdb.typedefs.iter().map(|(name, ty)| (name.clone(), *ty)).collect();
+            for (name, ty) in all {
+                let text = mdb.system.types().declare(ty, &name);
+                mdb.row(&format!("typedef {text};"), json!({ "name": name, "type": text }))?;
+            }
+            return Ok(());
+        }
+        let (ty, rest) = type_of(mdb, &options.rest)?;
+        let [name] = rest else {
+            return Err(Failure::Usage("a type and one name must be given".into()));
+        };
+        if mdb.system.type_named(&name.text).is_some() {
+            return fail(format!("{} is a type of the kernel", name.text));
+        }
+        mdb.typedefs.insert(name.text.clone(), ty);
+        Ok(())
+    })
+    .with_help(
+        "Gives a type another name, for dcmds that take one. -l lists the names given so far.",
+    );

@@ -20,11 +20,12 @@ pub(super) const CPUINFO: Dcmd = Dcmd::new(
         };
         let found = match call.address {
             None => all,
-            // A number, or an address.
+            // A number, or an address; that of the list stands for what the panic kept.
             Some(wanted) => {
-                let by_id = all.iter().copied().find(|&at| {
-                    kernel.shapes().cpu.id.get(&kernel, at).is_ok_and(|id| id == wanted)
-                });
+                let id = |at: u64| kernel.shapes().cpu.id.get(&kernel, at).ok();
+                let listed = kernel.cpu_list().found.contains(&wanted);
+                let number = if listed { id(wanted) } else { Some(wanted) };
+                let by_id = all.iter().copied().find(|&at| number.is_some() && id(at) == number);
                 vec![by_id.unwrap_or(wanted)]
             }
         };

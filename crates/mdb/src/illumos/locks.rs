@@ -3,7 +3,7 @@
 use necropsy_illumos::{sync::Mutex, thread::sobj_name};
 use serde_json::json;
 
-use crate::{Dcmd, Options, failure::fail};
+use crate::{Dcmd, Mdb, Options, Outcome, failure::fail};
 
 use super::kernel;
 
@@ -149,3 +149,78 @@ pub(super) const WCHANINFO: Dcmd =
         }
         Ok(())
     });
+
+pub(super) const TURNSTILE: Dcmd =
+    Dcmd::new(&["turnstile"], "?", "display a turnstile", |mdb, call| {
+        let at = call.needs_address()?;
+        let kernel = kernel(mdb)?;
+        let shape = &kernel.shapes().turnstile;
+        if call.wants_heading() {
+            mdb.heading(&format!(
+                "{:>16} {:>16} {:>5} {:>4} {:>16} {:>16}",
+                "ADDR", "SOBJ", "WTRS", "EPRI", "ITOR", "PRIOINV"
+            ))?;
+        }
+        let get = |field: necropsy_illumos::shapes::Field| field.get(&kernel, at);
+        let (object, waiters) = (get(shape.sobj)?, get(shape.waiters)?);
+        let pri = shape.epri.signed(&kernel, at)?;
+        let (inheritor, chain) = (get(shape.inheritor)?, get(shape.prioinv)?);
+        let row = json!({
+            "address": format!("{at:#x}"), "object": format!("{object:#x}"), "waiters": waiters,
+            "priority": pri, "inheritor": format!("{inheritor:#x}"),
+        });
+        let text =
+            format!("{at:016x} {object:>16x} {waiters:>5} {pri:>4} {inheritor:>16x} {chain:>16x}");
+        mdb.row(&text, row)
+    });
+
+/// The turnstile of an object: a thread that blocks gives its own away, and has from then on the
+/// one that the object's waiters share.
+fn turnstile_of(mdb: &Mdb, object: u64) -> Outcome<Option<u64>> {
+    let kernel = kernel(mdb)?;
+    let shapes = kernel.shapes();
+    let of = |thread: u64| shapes.thread.ts.get(&kernel, thread).ok();
+    let is_it = |ts: &u64| shapes.turnstile.sobj.get(&kernel, *ts) == Ok(object);
+    Ok(kernel.waiters(object).into_iter().filter_map(of).find(is_it))
+}
+
+pub(super) const SOBJ2TS: Dcmd =
+    Dcmd::new(&["sobj2ts"], ":", "perform turnstile lookup on synch object", |mdb, call| {
+        let object = call.needs_address()?;
+        let Some(at) = turnstile_of(mdb, object)? else {
+            return fail(format!("{object:x} has no turnstile: no thread is blocked on it"));
+        };
+        if call.pipe_out {
+            mdb.pipe(at);
+            return Ok(());
+        }
+        mdb.row(&format!("{at:x}"), json!({ "turnstile": format!("{at:#x}") }))
+    });
+
+pub(super) const FINDLOCKS: Dcmd =
+    Dcmd::new(&["findlocks"], ":", "find locks held by specified thread", |mdb, call| {
+        let thread = call.needs_address()?;
+        let kernel = kernel(mdb)?;
+        let mut count = 0;
+        for (_, _, threads) in kernel.wait_channels() {
+            mdb.check()?;
+            let first = threads.first().and_then(|&waits| kernel.blocked(waits).ok().flatten());
+            let Some(blocked) = first.filter(|blocked| blocked.owner == Some(thread)) else {
+                continue;
+            };
+            count += 1;
+            let at = blocked.lock;
+            if call.pipe_out {
+                mdb.pipe(at);
+                continue;
+            }
+            let kind = if blocked.is_rwlock { "rwlock" } else { "mutex" };
+            let object = json!({ "lock": format!("{at:#x}"), "kind": kind });
+            mdb.row(&format!("{at:x} ({kind}) is owned by {thread:x}"), object)?;
+        }
+        match (call.pipe_out, count) {
+            (false, 0) => mdb.line(&format!("{thread:x} holds no lock that a thread waits for")),
+            _ => Ok(()),
+        }
+    })
+    .with_help("Of locks that nobody waits for a dump does not tell where they are.");

@@ -1,6 +1,8 @@
 //! dcmds and walkers of illumos kernels.
 
+mod accounts;
 mod cpu;
+mod devices;
 mod files;
 mod kmem;
 mod locks;
@@ -11,12 +13,14 @@ mod process;
 mod report;
 mod stack;
 mod stacks;
+mod streams;
 mod system;
 mod thread;
 mod verdict;
 mod vmem;
 mod walkers;
 mod whatis;
+mod zfs;
 mod zone;
 
 use std::sync::Arc;
@@ -41,10 +45,20 @@ pub static REGISTRY: Registry =
 
 /// All dcmds of this folder.
 const ALL: &[Dcmd] = &[
+    accounts::CRED,
+    accounts::PROJECT,
+    accounts::TASK,
+    accounts::ZID2ZONE,
     cpu::CPUINFO,
+    devices::DEVBINDINGS,
+    devices::DEVINFO,
+    devices::DEVT,
+    devices::PRTCONF,
+    files::FD,
+    files::FSINFO,
     files::PFILES,
-    files::PRTCONF,
     files::VNODE2PATH,
+    files::WHEREOPEN,
     kmem::ALLOCDBY,
     kmem::BUFCTL,
     kmem::FINDLEAKS,
@@ -56,8 +70,11 @@ const ALL: &[Dcmd] = &[
     kmem::KMEM_LOG,
     kmem::KMEM_SLABS,
     kmem::KMEM_VERIFY,
+    locks::FINDLOCKS,
     locks::MUTEX,
     locks::RWLOCK,
+    locks::SOBJ2TS,
+    locks::TURNSTILE,
     locks::WCHANINFO,
     log::MSGBUF,
     modules::CTFINFO,
@@ -76,13 +93,19 @@ const ALL: &[Dcmd] = &[
     stack::STACK,
     stack::STACK_FRAMES,
     stacks::STACKS,
+    streams::MBLK,
+    streams::QUEUE,
     thread::TASKQ,
     thread::THREAD,
     thread::THREADLIST,
     thread::WHATTHREAD,
+    vmem::PMAP,
+    vmem::SEG,
     vmem::VMEM,
     vmem::VMEM_SEG,
     vmem::VTOP,
     whatis::WHATIS,
+    zfs::SPA,
+    zfs::ZFS_DBGMSG,
     zone::ZONE,
 ];

@@ -18,7 +18,6 @@ pub(super) const STATUS: Dcmd =
             .unwrap_or_default();
         let header = kernel.dump().header();
         let [_, node, release, version, machine] = &header.utsname;
-        let live = if header.is_live() { "live" } else { "crash" };
         let uuid = if header.uuid.is_empty() { "(not set)" } else { &header.uuid };
         let panic = kernel.panic();
         let content = match () {
@@ -41,16 +40,17 @@ pub(super) const STATUS: Dcmd =
                 }),
             );
         }
-        mdb.line(&format!("debugging {live} dump {name} (64-bit) from {node}"))?;
+        mdb.line(&format!("debugging crash dump {name} (64-bit) from {node}"))?;
         mdb.line(&format!("operating system: {release} {version} ({machine})"))?;
         for line in build_version(&kernel) {
             mdb.line(&line)?;
         }
         mdb.line(&format!("image uuid: {uuid}"))?;
-        if !header.is_live() {
-            mdb.line(&format!("panic message: {}", panic.message.trim_end()))?;
-        }
+        mdb.line(format!("panic message: {}", panic.message.trim_end()).trim_end())?;
         mdb.line(&format!("dump content: {content}"))?;
+        if header.is_live() {
+            mdb.note("the system did not panic: the dump is of a running one (savecore -L)");
+        }
         // What mdb prints is not to be mixed with what is our own.
         for problem in problems {
             mdb.note(&format!("warning: {problem}"));

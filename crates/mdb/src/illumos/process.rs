@@ -1,6 +1,6 @@
 //! Processes.
 
-use necropsy_illumos::process::Process;
+use necropsy_illumos::{Kernel, process::Process, shapes::Field};
 use regex::Regex;
 use serde_json::json;
 
@@ -12,7 +12,7 @@ const PS_OPTIONS: &str = "fltTPzs";
 
 pub(super) const PS: Dcmd = Dcmd::new(
     &["ps"],
-    "? [-flztTP]",
+    "? [-flztTPs]",
     "list processes (and associated thr,lwp)",
     |mdb, call| {
         let options = Options::take(&call.args, PS_OPTIONS)?;
@@ -35,7 +35,8 @@ pub(super) const PS: Dcmd = Dcmd::new(
 )
 .with_help(
     "  -f  the command line\n  -l  the LWPs of each process\n  -t  the threads of each process\n  \
-     -z  zone, -T task, -P project of each process",
+     -z  zone, -T task, -P project of each process\n  -s  the service \
+     that started each process",
 );
 
 /// What cannot be read costs its row.
@@ -56,11 +57,7 @@ fn heading(mdb: &mut Mdb, call: &Call, options: &Options) -> Outcome {
     let aligned = modern(mdb)?;
     let mut text = String::from("S ");
     let mut column = |name: &str, width: usize| {
-        text.push_str(&if aligned {
-            format!("{name:<width$} ")
-        } else {
-            format!("{name:>width$} ")
-        });
+        text.push_str(&cell(name, width, aligned));
     };
     for name in ["PID", "PPID", "PGID", "SID"] {
         column(name, 6);
@@ -70,11 +67,33 @@ fn heading(mdb: &mut Mdb, call: &Call, options: &Options) -> Outcome {
             column(name, 5);
         }
     }
+    if options.has('s') {
+        text.push_str(&format!("{:<40} ", "SERVICE"));
+    }
+    let mut column = |name: &str, width: usize| {
+        text.push_str(&cell(name, width, aligned));
+    };
     column("UID", 6);
     column("FLAGS", 10);
     column("ADDR", 16);
     text.push_str("NAME");
     mdb.heading(&text)
+}
+
+/// A column: to the left in a modern mdb, to the right before.
+fn cell(text: &str, width: usize, aligned: bool) -> String {
+    if aligned { format!("{text:<width$} ") } else { format!("{text:>width$} ") }
+}
+
+/// The service that a process was started by: it is kept with the contract.
+fn service(kernel: &Kernel, process: u64) -> necropsy_illumos::Result<String> {
+    let contract = Field::resolve(kernel, &["proc_t", "struct proc"], &["p_ct_process"]);
+    let name =
+        Field::resolve(kernel, &["cont_process_t", "struct cont_process"], &["conp_svc_fmri"]);
+    match contract.get(kernel, process)? {
+        0 => Ok(String::new()),
+        at => super::files::refstr(kernel, name.get(kernel, at)?),
+    }
 }
 
 /// Kernels whose threads have names have an mdb that aligns these columns to the left.
@@ -90,9 +109,7 @@ fn show(mdb: &mut Mdb, call: &Call, address: u64, options: &Options) -> Outcome 
     let kernel = kernel(mdb)?;
     let process = kernel.process(address)?;
     let aligned = modern(mdb)?;
-    let number = |value: i64, width: usize| {
-        if aligned { format!("{value:<width$} ") } else { format!("{value:>width$} ") }
-    };
+    let number = |value: i64, width: usize| cell(&value.to_string(), width, aligned);
     let shapes = kernel.shapes();
     let mut text = format!("{} ", process.state);
     for id in [process.pid, process.ppid, process.pgid, process.sid] {
@@ -120,6 +137,11 @@ fn show(mdb: &mut Mdb, call: &Call, address: u64, options: &Options) -> Outcome 
     if options.has('z') {
         let zone = shapes.proc.zone.get(&kernel, address)?;
         extra("zone", shapes.zone.id.signed(&kernel, zone)?, &mut text);
+    }
+    if options.has('s') {
+        let service = service(&kernel, address)?;
+        text.push_str(&format!("{service:<40} "));
+        object["service"] = json!(service);
     }
     text.push_str(&number(process.uid, 6));
     let name = if options.has('f') { &process.psargs } else { &process.comm };

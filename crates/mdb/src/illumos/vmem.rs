@@ -1,8 +1,9 @@
 //! Arenas, and where memory lies.
 
+use necropsy_illumos::shapes::Field;
 use serde_json::json;
 
-use crate::Dcmd;
+use crate::{Dcmd, Options};
 
 use super::kernel;
 
@@ -69,6 +70,73 @@ pub(super) const VMEM_SEG: Dcmd =
             "end": format!("{end:#x}"),
         });
         mdb.row(&format!("{at:016x} {kind:>4} {start:016x} {end:016x} {size:>16x}"), object)
+    });
+
+pub(super) const SEG: Dcmd =
+    Dcmd::new(&["seg"], ":", "print address space segment", |mdb, call| {
+        let at = call.needs_address()?;
+        if call.pipe_out {
+            mdb.pipe(at);
+            return Ok(());
+        }
+        let kernel = kernel(mdb)?;
+        let shape = &kernel.shapes().seg;
+        if call.wants_heading() {
+            mdb.heading(&format!(
+                "{:>16} {:>16} {:>16} {:>16} OPS",
+                "SEG", "BASE", "SIZE", "DATA"
+            ))?;
+        }
+        let get = |field: necropsy_illumos::shapes::Field| field.get(&kernel, at);
+        let (base, size, data) = (get(shape.base)?, get(shape.size)?, get(shape.data)?);
+        let ops = kernel.name_or_hex(get(shape.ops)?);
+        let object = json!({
+            "address": format!("{at:#x}"), "base": format!("{base:#x}"), "size": size, "ops": ops,
+        });
+        mdb.row(&format!("{at:>16x} {base:>16x} {size:>16x} {data:>16x} {ops}"), object)
+    });
+
+pub(super) const PMAP: Dcmd =
+    Dcmd::new(&["pmap"], ": [-q]", "print process memory map", |mdb, call| {
+        let process = call.needs_address()?;
+        Options::take(&call.args, "q")?;
+        let kernel = kernel(mdb)?;
+        let shapes = kernel.shapes();
+        let space = shapes.proc.aspace.get(&kernel, process)?;
+        let segments = mdb.walk("seg", Some(space))?;
+        if call.wants_heading() {
+            mdb.heading(&format!("{:>16} {:>16} {:>8} PATH", "SEG", "BASE", "SIZE"))?;
+        }
+        let vnode = Field::resolve(&kernel, &["struct segvn_data"], &["vp"]);
+        for at in segments {
+            mdb.check()?;
+            if call.pipe_out {
+                mdb.pipe(at);
+                continue;
+            }
+            let (base, size) =
+                (shapes.seg.base.get(&kernel, at)?, shapes.seg.size.get(&kernel, at)?);
+            let ops = kernel.name_or_hex(shapes.seg.ops.get(&kernel, at)?);
+            let path = match ops.as_str() {
+                "segvn_ops" => shapes
+                    .seg
+                    .data
+                    .get(&kernel, at)
+                    .and_then(|data| vnode.get(&kernel, data))
+                    .map_or("[ ? ]".into(), |vp| match vp {
+                        0 => "[ anon ]".to_owned(),
+                        vp => kernel.vnode_path(vp).ok().flatten().unwrap_or_else(|| "??".into()),
+                    }),
+                other => format!("[ {other} ]"),
+            };
+            let object = json!({
+                "segment": format!("{at:#x}"), "base": format!("{base:#x}"), "size": size,
+                "path": path,
+            });
+            let text = format!("{at:016x} {base:016x} {:>7}k {path}", size >> 10);
+            mdb.row(&text, object)?;
+        }
+        Ok(())
     });
 
 pub(super) const VTOP: Dcmd =

@@ -3,6 +3,7 @@
 use necropsy_illumos::{
     kmem::{Cache, KMF_HASH},
     list::Walk,
+    shapes::Field,
 };
 
 use crate::{Mdb, Outcome, Walker, failure::fail};
@@ -30,6 +31,8 @@ pub(super) const ALL: &[Walker] = &[
         summary: "given any avl_tree_t *, forward walk all entries in tree",
         walk: avl,
     },
+    Walker { name: "b_cont", summary: "walk mblk_t list using b_cont", walk: b_cont },
+    Walker { name: "b_next", summary: "walk mblk_t list using b_next", walk: b_next },
     Walker { name: "blocked", summary: "walk threads blocked on a given sobj", walk: blocked },
     Walker { name: "bufctl", summary: "walk a kmem cache's bufctls", walk: bufctl },
     Walker { name: "cpu", summary: "walk cpu structures", walk: cpu },
@@ -44,12 +47,15 @@ pub(super) const ALL: &[Walker] = &[
     Walker { name: "kmem_slab", summary: "given a kmem cache, walk its slabs", walk: kmem_slab },
     Walker { name: "list", summary: "walk a linked list", walk: list },
     Walker { name: "modctl", summary: "list of modctl structures", walk: modctl },
+    Walker { name: "qnext", summary: "walk queue_t list using q_next", walk: qnext },
     Walker { name: "proc", summary: "list of process structures", walk: proc },
     Walker { name: "ancestors", summary: "walk the parents of a process", walk: ancestors },
     Walker { name: "seg", summary: "given an as, list of segments", walk: seg },
     Walker { name: "sobj_wchan", summary: "walk all objects that threads wait for", walk: wchan },
+    Walker { name: "spa", summary: "walk all spa_t entries in the namespace", walk: spa },
     Walker { name: "taskq_cache", summary: "walk the taskq_cache cache", walk: taskq },
     Walker { name: "thread", summary: "global or per-process kthread_t structures", walk: threads },
+    Walker { name: "vfs", summary: "walk file systems that are mounted", walk: vfs },
     Walker {
         name: "vmem",
         summary: "walk vmem structures in pre-fix, depth-first order",
@@ -291,4 +297,34 @@ fn file(mdb: &mut Mdb, start: Option<u64>) -> Elements {
 fn devinfo(mdb: &mut Mdb, _: Option<u64>) -> Elements {
     let (_, walk) = kernel(mdb)?.devices();
     noted(mdb, walk)
+}
+
+/// Follows one link of structures from an address on.
+fn chain(mdb: &mut Mdb, start: Option<u64>, link: Field) -> Elements {
+    let kernel = kernel(mdb)?;
+    let walk = Walk::follow(needs(start)?, |_| false, |at| link.get(&kernel, at));
+    noted(mdb, walk)
+}
+
+fn b_next(mdb: &mut Mdb, start: Option<u64>) -> Elements {
+    let link = kernel(mdb)?.shapes().mblk.next;
+    chain(mdb, start, link)
+}
+
+fn b_cont(mdb: &mut Mdb, start: Option<u64>) -> Elements {
+    let link = kernel(mdb)?.shapes().mblk.cont;
+    chain(mdb, start, link)
+}
+
+fn qnext(mdb: &mut Mdb, start: Option<u64>) -> Elements {
+    let link = kernel(mdb)?.shapes().queue.next;
+    chain(mdb, start, link)
+}
+
+fn vfs(mdb: &mut Mdb, _: Option<u64>) -> Elements {
+    super::files::mounts(mdb)
+}
+
+fn spa(mdb: &mut Mdb, _: Option<u64>) -> Elements {
+    super::zfs::pools(mdb)
 }
