@@ -82,6 +82,7 @@ pub struct Mdb {
     previous: Vec<Command>,
     interrupted: Arc<AtomicBool>,
     depth: u32,
+    confined: bool,
     warn: Box<dyn FnMut(&str) + Send>,
     failed: bool,
 }
@@ -124,6 +125,7 @@ impl Mdb {
             previous: Vec::new(),
             interrupted,
             depth: 0,
+            confined: false,
             warn,
             failed: false,
         }
@@ -132,6 +134,22 @@ impl Mdb {
     /// Every row as a JSON object.
     pub fn set_json(&mut self, json: bool) {
         self.out.json = json;
+    }
+
+    /// Lines may come from anybody: nothing is run by the shell, and no file is written.
+    pub fn confine(&mut self) {
+        self.confined = true;
+    }
+
+    /// What reaches beyond the session stops here if that is confined.
+    ///
+    /// # Errors
+    /// It is.
+    pub(crate) fn reach_out(&self) -> Outcome {
+        match self.confined {
+            true => fail("this session runs no shell commands and writes no files"),
+            false => Ok(()),
+        }
     }
 
     /// The prompt.
@@ -330,7 +348,7 @@ impl Mdb {
             None => None,
         };
         let commands = match (&statement.pipeline[..], &statement.shell, &statement.address) {
-            ([], Some(shell), None) => return self.shell(shell, ""),
+            ([], Some(shell), None) => return self.shell(shell, None),
             ([], _, _) => self.previous.clone(),
             (commands, ..) => commands.to_vec(),
         };
@@ -346,7 +364,7 @@ impl Mdb {
         self.out.begin_pipe();
         let ran = self.run_pipeline_as(&commands, address, count, false);
         let Piped { text, .. } = self.out.end_pipe();
-        self.shell(shell, &text)?;
+        self.shell(shell, Some(&text))?;
         ran
     }
 
@@ -604,11 +622,12 @@ impl Mdb {
         Ok(())
     }
 
-    /// Gives text to a shell command.
-    fn shell(&mut self, command: &str, text: &str) -> Outcome {
+    /// Runs a shell command; what a pipeline printed is its input, even if that is nothing.
+    fn shell(&mut self, command: &str, text: Option<&str>) -> Outcome {
+        self.reach_out()?;
         self.out.flush()?;
         let shell = std::env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into());
-        let input = if text.is_empty() { Stdio::inherit() } else { Stdio::piped() };
+        let input = if text.is_some() { Stdio::piped() } else { Stdio::inherit() };
         let started = Process::new(&shell).arg("-c").arg(command).stdin(input).spawn();
         let mut child = match started {
             Ok(child) => child,
@@ -617,7 +636,7 @@ impl Mdb {
                 return fail(format!("failed to run {shell}: {error}"));
             }
         };
-        if let Some(mut stdin) = child.stdin.take() {
+        if let (Some(mut stdin), Some(text)) = (child.stdin.take(), text) {
             // A command that reads no more (head) is done.
             let _ = stdin.write_all(text.as_bytes());
         }

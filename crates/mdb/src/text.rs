@@ -54,14 +54,16 @@ pub(crate) fn escape(bytes: &[u8]) -> String {
     out
 }
 
-/// What was typed and what there is: the nearest name, if it is near.
+/// What was typed and what there is: the nearest name, if it is near, or the shortest one that
+/// begins with what was typed.
 pub(crate) fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let limit = typed.len().div_ceil(4).max(1);
-    names
-        .map(|name| (distance(typed, name), name))
-        .filter(|&(distance, _)| distance <= limit)
-        .min()
-        .map(|(_, name)| name)
+    let rank = |name: &'a str| {
+        let distance = distance(typed, name);
+        let begins = typed.len() > 2 && name.starts_with(typed);
+        (distance <= limit || begins).then_some((distance, name))
+    };
+    names.filter_map(rank).min().map(|(_, name)| name)
 }
 
 fn distance(a: &str, b: &str) -> usize {
@@ -96,6 +98,7 @@ mod tests {
         let names = ["msgbuf", "ps", "findstack"];
         assert_eq!(nearest("msgbuff", names.into_iter()), Some("msgbuf"));
         assert_eq!(nearest("findstak", names.into_iter()), Some("findstack"));
+        assert_eq!(nearest("find", names.into_iter()), Some("findstack"));
         assert_eq!(nearest("zzz", names.into_iter()), None);
     }
 }

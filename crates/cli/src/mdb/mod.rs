@@ -21,15 +21,14 @@ use necropsy_mdb::{
     Failure, Mdb, Registry,
     illumos::{self, IllumosSystem},
 };
-use reedline::{DefaultPrompt, DefaultPromptSegment, FileBackedHistory, Reedline, Signal};
+use reedline::{DefaultPrompt, DefaultPromptSegment, Signal};
 
-use crate::{Status, args::SessionArgs, opening::Request, progress};
+use crate::{
+    Status, args::SessionArgs, opening::Request, progress, prompt::line_editor, settings::EditMode,
+};
 
 pub use args::run_mdb;
 pub use expand::{ExpandArgs, run_expand, run_savecore};
-
-/// Lines kept in the history file.
-const HISTORY_LINES: usize = 5000;
 
 /// Whether the files are those of an illumos dump, or a folder with one.
 pub fn is_dump(request: &Request) -> bool {
@@ -220,16 +219,8 @@ fn edit_lines(mdb: &mut Mdb, interrupted: Arc<AtomicBool>) -> io::Result<()> {
     // While a line is edited the terminal hands Ctrl-C to the editor; while a command runs it
     // arrives as a signal, and sets the flag that the command looks at.
     signal_hook::flag::register(signal_hook::consts::SIGINT, interrupted)?;
-    let mut editor = Reedline::create()
-        .with_completer(Box::new(complete::Completer::new(mdb)))
-        .with_quick_completions(true)
-        .with_partial_completions(true);
-    let file = history_file();
-    if let Some(history) =
-        file.and_then(|file| FileBackedHistory::with_file(HISTORY_LINES, file).ok())
-    {
-        editor = editor.with_history(Box::new(history));
-    }
+    let completer = complete::Completer::new(mdb);
+    let mut editor = line_editor(Box::new(completer), EditMode::Emacs, "mdb_history");
     loop {
         let text = mdb.prompt().trim_end_matches("> ").to_owned();
         let left = if text.is_empty() {
@@ -246,13 +237,6 @@ fn edit_lines(mdb: &mut Mdb, interrupted: Arc<AtomicBool>) -> io::Result<()> {
             _ => {}
         }
     }
-}
-
-fn history_file() -> Option<PathBuf> {
-    let absolute = |path: &PathBuf| path.is_absolute();
-    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(absolute);
-    let home = || Some(std::env::home_dir().filter(absolute)?.join(".local/state"));
-    Some(state.or_else(home)?.join("necropsy/mdb_history"))
 }
 
 /// The last part of a path, for messages.

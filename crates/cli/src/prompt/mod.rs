@@ -84,7 +84,8 @@ fn edit_lines(session: &mut Session) -> io::Result<()> {
     // arrives as a signal, and sets the flag that the command looks at.
     signal_hook::flag::register(signal_hook::consts::SIGINT, session.interrupted.clone())?;
     let mut keys = session.settings.edit;
-    let mut editor = editor(session, keys);
+    let completer = Completer::new(session.names.clone());
+    let mut editor = line_editor(Box::new(completer), keys, "history");
     while !session.quit {
         if keys != session.settings.edit {
             keys = session.settings.edit;
@@ -100,10 +101,15 @@ fn edit_lines(session: &mut Session) -> io::Result<()> {
     Ok(())
 }
 
-fn editor(session: &Session, keys: EditMode) -> Reedline {
+/// An editor of lines: Tab completes, and the history is kept in the file of that name.
+pub(crate) fn line_editor(
+    completer: Box<dyn reedline::Completer>,
+    keys: EditMode,
+    history: &str,
+) -> Reedline {
     let menu = ColumnarMenu::default().with_name(MENU).with_columns(4);
     let editor = Reedline::create()
-        .with_completer(Box::new(Completer::new(session.names.clone())))
+        .with_completer(completer)
         .with_menu(ReedlineMenu::EngineCompleter(Box::new(menu)))
         .with_quick_completions(true)
         .with_partial_completions(true)
@@ -112,17 +118,18 @@ fn editor(session: &Session, keys: EditMode) -> Reedline {
         )
         .with_edit_mode(edit_mode(keys));
     // A history that cannot be kept in its file is kept in memory.
-    match history_file().and_then(|file| FileBackedHistory::with_file(HISTORY_LINES, file).ok()) {
+    let file = history_file(history);
+    match file.and_then(|file| FileBackedHistory::with_file(HISTORY_LINES, file).ok()) {
         Some(history) => editor.with_history(Box::new(history)),
         None => editor,
     }
 }
 
-fn history_file() -> Option<PathBuf> {
+fn history_file(name: &str) -> Option<PathBuf> {
     let absolute = |path: &PathBuf| path.is_absolute();
     let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(absolute);
     let home = || Some(std::env::home_dir().filter(absolute)?.join(".local/state"));
-    Some(state.or_else(home)?.join("necropsy/history"))
+    Some(state.or_else(home)?.join("necropsy").join(name))
 }
 
 const MENU: &str = "completion";

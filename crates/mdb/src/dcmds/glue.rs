@@ -210,6 +210,7 @@ pub(super) const LOG: Dcmd =
             mdb.out.log = None;
             return Ok(());
         };
+        mdb.reach_out()?;
         match File::options().create(true).append(true).open(&path.text) {
             Ok(file) => {
                 mdb.out.log = Some(file);

@@ -129,3 +129,46 @@ fn rows_are_objects_in_json() {
     }
     assert_eq!(session.lines("::pgrep cat | ::ps").len(), 1);
 }
+
+#[test]
+fn logs_and_names_for_types() {
+    let mut session = session();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log");
+    session.run(&format!("::log {}", file.display()));
+    session.run("1+2=K");
+    session.run("$>");
+    session.run("3=K");
+    let log = std::fs::read_to_string(&file).unwrap();
+    assert!(log.contains("> 1+2=K\n                3"), "{log}");
+    assert!(!log.contains("3=K\n                3"), "{log}");
+    session.run(&format!("$>{}", file.display()));
+    session.run("5=K");
+    assert!(std::fs::read_to_string(&file).unwrap().starts_with(&log));
+    assert!(session.warnings("::log /no/such/folder/x").contains("failed to open"));
+
+    session.run("::typedef proc_t process_t");
+    assert_eq!(session.run("::sizeof process_t"), session.run("::sizeof proc_t"));
+    assert!(session.lines("::typedef -l")[0].ends_with("process_t;"));
+    assert!(session.warnings("::typedef proc_t kthread_t").contains("a type of the kernel"));
+    session.mdb.confine();
+    assert!(session.warnings("::log x").contains("writes no files"));
+    assert!(session.warnings("!ls").contains("runs no shell commands"));
+}
+
+#[test]
+fn pipelines_within_pipelines() {
+    let (mut session, made) = Session::made(Options::default());
+    let cats = "::pgrep -x cat";
+    let thread = format!("{:x}", made.planted.panic_thread);
+    assert_eq!(session.run(&format!("{cats} | ::walk thread")).trim(), thread);
+    let back = format!("{cats} | ::walk thread | ::print kthread_t t_procp | ::ps | ::map .");
+    assert_eq!(session.run(&back), session.run(&format!("{cats} | ::map .")));
+    assert_eq!(session.run("::walk proc p | ::grep \"<p==0\""), "");
+    let names = session.lines("::walk proc | ::eval '::print proc_t p_user.u_comm'");
+    assert_eq!(names.len(), 4, "{names:?}");
+    let inner = session.lines("::walk proc | ::eval '::walk thread | ::head -1'");
+    assert_eq!(inner.len(), 2, "{inner:?}");
+    // A shell command that gets nothing to read does not wait for the terminal.
+    session.run("::pgrep nobody ! cat");
+}

@@ -160,3 +160,112 @@ fn the_report_gives_a_verdict() {
     assert!(waits.contains(&format!("held by thread {fourth:x}")), "{waits}");
     assert!(session.run("lock_rw::rwlock").contains(&format!("{fourth:x}")));
 }
+
+#[test]
+fn streams_mounts_pools_and_accounts() {
+    let (mut session, made) = Session::made(Options::default());
+    let queues = session.lines("*stream_head::walk qnext | ::queue -v");
+    assert_eq!(queues[0].split_whitespace().nth(1), Some("MODULE"));
+    assert!(queues[1].contains(" ldterm        000021    1 "), "{queues:?}");
+    assert!(queues[2].ends_with("| QENAB") && queues[3].ends_with("| QUSE"), "{queues:?}");
+    assert!(queues[4].contains(" ptem "), "{queues:?}");
+    let message = session.lines("*stream_head::print queue_t q_first | ::walk b_next | ::mblk");
+    assert!(message[1].contains(" proto   12    64 "), "{message:?}");
+
+    let mounts = session.lines("::fsinfo");
+    assert!(mounts[1].ends_with(" zfs             /"), "{mounts:?}");
+    assert_eq!(session.lines("::walk vfs").len(), 1);
+    assert!(session.lines("::spa")[1].ends_with(" ACTIVE zones"));
+
+    let file = session.run("::pgrep -x cat | ::fd 2");
+    assert!(file.starts_with("ffffff"), "{file}");
+    let open = session.lines("::pgrep -x cat | ::fd 2 | ::print file_t f_vnode | ::whereopen");
+    assert_eq!(open, [format!("{:x}", made.planted.processes[2].3)]);
+    assert!(session.warnings("::pgrep -x cat | ::fd 1").contains("no open file"));
+
+    let cred = session.lines("p0::print proc_t p_cred | ::cred");
+    let words: Vec<&str> = cred[1].split_whitespace().skip(1).collect();
+    assert_eq!(words, ["0"; 4]);
+    assert_eq!(session.lines("0::zid2zone | ::zone").len(), 2);
+    assert!(session.warnings("7::zid2zone").contains("no zone has the number 0t7"));
+
+    let disk = session.lines("::devbindings 5b");
+    assert!(disk[1].ends_with(" disk, instance #1"), "{disk:?}");
+    assert_eq!(session.lines("::devbindings disk"), disk);
+    assert_eq!(session.lines("*top_devinfo::devinfo -s").len(), 2);
+    let number = session.lines("5b00000003::devt");
+    assert_eq!(number[1].split_whitespace().collect::<Vec<_>>(), ["91", "3"]);
+}
+
+#[test]
+fn every_macro_leads_to_a_dcmd() {
+    let (mut session, _) = Session::made(Options::default());
+    for line in session.lines("$M") {
+        let (name, text) = line.split_once(' ').unwrap();
+        let dcmd = text.rsplit("::").next().unwrap().split_whitespace().next().unwrap();
+        assert!(session.run(&format!("::help {dcmd}")).contains("SYNOPSIS"), "{name}: {text}");
+    }
+}
+
+#[test]
+fn cpus_are_shown_as_they_were_when_the_kernel_panicked() {
+    let (mut session, _) = Session::made(Options { cpus: 4, ..Options::default() });
+    let all = session.lines("::cpuinfo");
+    assert_eq!(all.len(), 5);
+    let numbers: Vec<&str> = all[1..].iter().filter_map(|l| l.split_whitespace().next()).collect();
+    assert_eq!(numbers, ["0", "1", "2", "3"]);
+    assert!(all[2].ends_with("(idle)"));
+    // The list's own entry of the first one was disturbed since.
+    for line in ["0::cpuinfo", "*cpu_list::cpuinfo", "::walk cpu | ::head -1 | ::cpuinfo"] {
+        assert_eq!(session.lines(line)[1], all[1], "{line}");
+    }
+    let one = session.lines("2::cpuinfo");
+    assert_eq!(one[1], all[3]);
+}
+
+#[test]
+fn a_live_dump_has_no_panic() {
+    let (mut session, _) = Session::made(Options { live: true, ..Options::default() });
+    let status = session.lines("::status");
+    assert_eq!(status[0], "debugging crash dump vmcore.0 (64-bit) from synth");
+    assert_eq!(status[3], "panic message:");
+    assert!(session.warnings("::status").contains("savecore -L"));
+    assert!(session.warnings("::panicinfo").contains("did not panic"));
+    assert!(session.warnings("$C").contains("no registers of a panic"));
+    assert!(session.warnings("$r").contains("no registers"));
+    assert_eq!(session.lines("::ps").len(), 5);
+    assert!(session.run("::stacks -c cv_wait").contains("SLEEP"));
+    assert!(session.run("::report").contains("kernel memory is corrupt"));
+}
+
+#[test]
+fn a_kernel_without_types_still_has_names_and_a_stack() {
+    let (mut session, made) = Session::made(Options { typed: false, ..Options::default() });
+    let stack = session.lines("$c");
+    let functions = made.planted.panic_stack.iter().map(|(name, _)| format!("{name}+0x10()"));
+    assert_eq!(stack, functions.collect::<Vec<_>>());
+    assert_eq!(session.lines("::status").len(), 5);
+    assert!(session.run("::modinfo").contains("broken"));
+    assert!(session.run("read::dis").contains("pushq  %rbp"));
+    assert!(session.run("utsname/s").contains("SunOS"));
+    for line in ["::ps", "::walk thread", "::cpuinfo", "::kmastat", "::msgbuf", "::zone"] {
+        let told = session.warnings(line);
+        assert!(told.contains("no member") || told.contains("there is no"), "{line}: {told}");
+    }
+    assert!(session.warnings("p0::print proc_t").contains("unknown type"));
+}
+
+/// Each page in turn is not there: what needs it says so, and the rest is answered.
+#[test]
+fn dumps_with_pages_missing_answer_what_they_can() {
+    let whole = necropsy_synth::illumos::Kernel::new(Options { sleepers: 4, ..Options::default() });
+    for every in 0..whole.dump.pages.len() {
+        let mut dump = whole.dump.clone();
+        dump.pages.remove(every);
+        let mut session = Session::on(super::open(dump.vmcore()));
+        for line in ["::status", "::ps", "::walk thread | ::findstack", "::stacks", "::report"] {
+            session.run(line);
+        }
+        assert!(session.run("::status").contains("debugging crash dump"));
+    }
+}

@@ -12,6 +12,9 @@ use super::Session;
 fn a_million_pages_and_ten_thousand_threads() {
     let mut made = Kernel::new(Options { sleepers: 10_000, ..Options::default() });
     made.dump.filler = 1_000_000;
+    let (kas, after) = (made.dump.translations[0].0, made.dump.pages.last().unwrap().0 + 1);
+    let mapped = |page: u64| (kas, 0xffff_fd80_0000_0000 + (page << 12), after + 2 * page);
+    made.dump.translations.extend((0..made.dump.filler).map(mapped));
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("vmdump.0");
     let mut file = BufWriter::new(File::create(&path).unwrap());

@@ -29,6 +29,8 @@ pub struct Dump {
     pub translations: Vec<(u64, u64, u64)>,
     /// The panic message.
     pub message: String,
+    /// The system went on running.
+    pub live: bool,
     /// More pages of zeros and a number each, behind the others: for the size alone.
     pub filler: u64,
 }
@@ -61,6 +63,7 @@ impl Dump {
         let mut put = |at: usize, bytes: &[u8]| out[at..at + bytes.len()].copy_from_slice(bytes);
         put(0, &0xdefe_c8edu32.to_le_bytes());
         put(4, &10u32.to_le_bytes());
+        let flags = flags | if self.live { 4 } else { 0 };
         put(8, &flags.to_le_bytes());
         put(12, &64u32.to_le_bytes());
         put(16, &start.to_le_bytes());

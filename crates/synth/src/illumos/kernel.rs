@@ -32,6 +32,12 @@ pub struct Options {
     pub circles: bool,
     /// The first two sleepers wait for each other, the third for the fourth.
     pub deadlock: bool,
+    /// How many CPUs; the first one panicked, the others are idle.
+    pub cpus: u64,
+    /// Modules have types.
+    pub typed: bool,
+    /// The system did not panic: `savecore -L`.
+    pub live: bool,
 }
 
 impl Default for Options {
@@ -43,6 +49,9 @@ impl Default for Options {
             packed: true,
             circles: false,
             deadlock: false,
+            cpus: 1,
+            typed: true,
+            live: false,
         }
     }
 }
@@ -150,17 +159,23 @@ impl Kernel {
         }
         builder.files(processes[2], &[("/devices/pseudo/broken@0:broken", 4), ("/etc/motd", 1)]);
         builder.devices();
+        builder.stream();
+        builder.mounts();
         builder.messages();
         builder.kmem();
         builder.modules(options);
-        let dump = builder.finish(kas);
+        let mut dump = builder.finish(kas);
+        if options.live {
+            dump.live = true;
+            dump.message.clear();
+        }
         Kernel { dump, planted: builder.planted }
     }
 }
 
 impl Builder {
     /// A variable in the kernel's data.
-    fn variable(&mut self, name: &str, size: u64) -> u64 {
+    pub(super) fn variable(&mut self, name: &str, size: u64) -> u64 {
         let address = self.next_data;
         self.next_data = (address + size).next_multiple_of(16);
         self.memory.put(address, &vec![0; size as usize]);
@@ -188,7 +203,11 @@ impl Builder {
         self.memory.put(at + offset, &value.to_le_bytes()[..size as usize]);
     }
 
-    fn set_text(&mut self, layout: &str, at: u64, member: &str, text: &str) {
+    pub(super) fn place(&self, layout: &str, member: &str) -> u64 {
+        self.layouts.place(layout, member).0
+    }
+
+    pub(super) fn set_text(&mut self, layout: &str, at: u64, member: &str, text: &str) {
         let (offset, _) = self.layouts.place(layout, member);
         self.memory.put(at + offset, text.as_bytes());
     }
@@ -399,7 +418,9 @@ impl Builder {
                 }
                 Some(4) => {
                     self.planted.panic_thread = at;
-                    self.panic(frames[0]);
+                    if !options.live {
+                        self.panic(frames[0]);
+                    }
                 }
                 _ => {}
             }
@@ -424,8 +445,9 @@ impl Builder {
             }
         }
         self.pointer("allthreads", all[0]);
-        self.pointer("panic_thread", self.planted.panic_thread);
-        self.cpu(all[all.len() - 2]);
+        let panicked = if options.live { 0 } else { self.planted.panic_thread };
+        self.pointer("panic_thread", panicked);
+        self.cpus(options.cpus, all[all.len() - 2]);
         self.planted.threads = all;
     }
 
@@ -444,25 +466,31 @@ impl Builder {
         self.memory.put(buffer + message, b"BAD TRAP: synthetic");
     }
 
-    fn cpu(&mut self, idle: u64) {
+    /// The first CPU runs the thread that panicked, and was copied by the panic.
+    fn cpus(&mut self, count: u64, idle: u64) {
         let size = self.layouts.size("cpu");
         let copy = self.variable("panic_cpu", size);
-        let listed = self.object("cpu");
+        let listed: Vec<u64> = (0..count).map(|_| self.object("cpu")).collect();
         let disp = self.object("disp");
         let panicked = self.planted.panic_thread;
-        for at in [copy, listed] {
+        let numbered = listed.iter().zip(0..).map(|(&at, number)| (at, number));
+        for (at, number) in numbered.chain([(copy, 0)]).collect::<Vec<_>>() {
+            let next = listed[(number as usize + 1) % listed.len()];
             for (member, value) in [
+                ("cpu_id", number),
                 ("cpu_flags", 0x1b),
-                ("cpu_thread", panicked),
+                ("cpu_thread", if number == 0 { panicked } else { idle }),
                 ("cpu_idle_thread", idle),
-                ("cpu_next", listed),
+                ("cpu_next", next),
                 ("cpu_disp", disp),
                 ("cpu_last_swtch", 4990),
             ] {
                 self.set("cpu", at, member, value);
             }
         }
-        self.pointer("cpu_list", listed);
+        // What runs after the panic leaves its traces in the list.
+        self.set("cpu", listed[0], "cpu_runrun", 1);
+        self.pointer("cpu_list", listed[0]);
     }
 
     fn messages(&mut self) {
@@ -663,7 +691,7 @@ impl Builder {
             let headers = self.memory.room(128);
             self.memory.word(headers + 32, entries.len() as u64);
             self.memory.word(headers + 64 + 32, strings.len() as u64);
-            let types = ctf.finish(options.packed);
+            let types = if options.typed { ctf.finish(options.packed) } else { Vec::new() };
             let types_at = self.memory.room(types.len() as u64);
             self.memory.put(types_at, &types);
             // The kernel's variables are genunix's.
@@ -680,7 +708,7 @@ impl Builder {
                 (152, data),
                 (168, space),
                 (176, space + entries.len() as u64),
-                (272, types_at),
+                (272, if options.typed { types_at } else { 0 }),
                 (280, types.len() as u64),
             ] {
                 self.memory.word(module + offset, value);

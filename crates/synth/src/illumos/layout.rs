@@ -12,12 +12,12 @@ avl_node 24: ptr*2 avl_child 0, ulong avl_pcb 16
 avl_tree 40: ptr avl_root 0, ptr avl_compar 8, ulong avl_offset 16, ulong avl_numnodes 24, ulong avl_size 32
 pid 40: uint pid_id 4
 sess 64: ptr s_sidp 0
-cred 128: uint cr_ref 0, int cr_uid 4
+cred 128: uint cr_ref 0, int cr_uid 4, int cr_gid 8, int cr_ruid 12, int cr_rgid 16
 uf_info 80: int fi_nfiles 8, ptr fi_list 16
 uf_entry 48: ptr uf_file 8
 file 64: ptr f_vnode 8
 vnode 208: int v_type 56, ptr v_path 176
-dev_info 400: ptr devi_child 8, ptr devi_sibling 16, int devi_instance 48, ptr devi_node_name 64
+dev_info 400: ptr devi_child 8, ptr devi_sibling 16, ptr devi_binding_name 24, int devi_major 32, int devi_instance 48, ptr devi_node_name 64
 user 2496: char*17 u_comm 480, char*80 u_psargs 497, struct:uf_info u_finfo 2400
 proc 4232: ptr p_exec 0, ptr p_as 8, ptr p_cred 32, char p_stat 44, int p_ppid 52, ptr p_parent 64, ptr p_child 72, ptr p_sibling 80, ptr p_next 112, ptr p_sessp 168, ptr p_pidp 176, ptr p_pgidp 184, uint p_flag 204, ptr p_tlist 400, ptr p_zone 1600, struct:user p_user 1696
 lwpchan 16: ptr lc_wchan0 0, ptr lc_wchan 8
@@ -28,8 +28,15 @@ _kthread 936: ptr t_link 0, ptr t_stk 8, ptr t_startpc 16, ptr t_bound_cpu 24, u
 dispq 24: ptr dq_first 0, ptr dq_last 8, int dq_sruncnt 16
 disp 128: short disp_npri 8, ptr disp_q 16, int disp_nrunnable 72
 cpu 1568: int cpu_id 0, uint cpu_flags 8, ptr cpu_thread 24, ptr cpu_idle_thread 32, ptr cpu_next 88, ptr cpu_disp 208, char cpu_runrun 216, char cpu_kprunrun 217, long cpu_last_swtch 240, int cpu_base_spl 268
-queue 248: ptr q_first 8
-msgb 64: ptr b_next 0, ptr b_cont 16, ptr b_rptr 24, ptr b_wptr 32
+queue 248: ptr q_qinfo 0, ptr q_first 8, ptr q_next 24, ulong q_count 48, uint q_flag 56
+qinit 56: ptr qi_minfo 40
+module_info 40: ushort mi_idnum 0, ptr mi_idname 8
+msgb 64: ptr b_next 0, ptr b_cont 16, ptr b_rptr 24, ptr b_wptr 32, ptr b_datap 40, ushort b_flag 50
+datab 112: ptr db_base 8, ptr db_lim 16, uchar db_type 25
+refstr 16: uint rs_size 0, char*1 rs_string 8
+vfs 224: ptr vfs_next 0, int vfs_fstype 56, ptr vfs_mntpt 120
+vfssw 64: ptr vsw_name 0
+spa 320: char*256 spa_name 0, struct:avl_node spa_avl 256, int spa_state 280
 log_ctl 24: int ttime 12
 utsname 1285: char*257 sysname 0, char*257 nodename 257, char*257 release 514, char*257 version 771, char*257 machine 1028
 kmem_maglist 40: ptr ml_list 0, long ml_total 8, ulong ml_alloc 32

@@ -1,4 +1,4 @@
-//! Locks that threads wait for, open files, the tree of devices.
+//! Locks that threads wait for, open files, the tree of devices, a stream, mounts, pools.
 
 use super::kernel::Builder;
 
@@ -42,6 +42,8 @@ impl Builder {
             let at = self.object("dev_info");
             let text = self.memory.text(name);
             self.set("dev_info", at, "devi_node_name", text);
+            self.set("dev_info", at, "devi_binding_name", text);
+            self.set("dev_info", at, "devi_major", if name == "disk" { 91 } else { 0 });
             self.set("dev_info", at, "devi_instance", instance);
             at
         });
@@ -49,5 +51,52 @@ impl Builder {
         self.set("dev_info", found[1], "devi_child", found[2]);
         self.set("dev_info", found[1], "devi_sibling", found[3]);
         self.pointer("top_devinfo", found[0]);
+    }
+
+    /// Two queues, `ldterm` above `ptem`, and a message of 12 bytes in the first.
+    pub(super) fn stream(&mut self) {
+        let mut next = 0;
+        for name in ["ptem", "ldterm"] {
+            let (queue, init) = (self.object("queue"), self.object("qinit"));
+            let info = self.object("module_info");
+            let text = self.memory.text(name);
+            self.set("module_info", info, "mi_idname", text);
+            self.set("qinit", init, "qi_minfo", info);
+            self.set("queue", queue, "q_qinfo", init);
+            self.set("queue", queue, "q_flag", 0x21);
+            self.set("queue", queue, "q_next", next);
+            next = queue;
+        }
+        let (message, block) = (self.object("msgb"), self.object("datab"));
+        let bytes = self.memory.room(64);
+        for (member, value) in [("b_rptr", bytes), ("b_wptr", bytes + 12), ("b_datap", block)] {
+            self.set("msgb", message, member, value);
+        }
+        self.set("datab", block, "db_base", bytes);
+        self.set("datab", block, "db_lim", bytes + 64);
+        self.set("datab", block, "db_type", 1);
+        self.set("queue", next, "q_first", message);
+        self.pointer("stream_head", next);
+    }
+
+    /// `/` of type 2 (`zfs`), and the pool `zones`.
+    pub(super) fn mounts(&mut self) {
+        let size = self.size("vfssw");
+        let table = self.variable("vfssw", size * 3);
+        let name = self.memory.text("zfs");
+        self.set("vfssw", table + 2 * size, "vsw_name", name);
+        let (root, mount) = (self.object("vfs"), self.object("refstr"));
+        self.set_text("refstr", mount, "rs_string", "/");
+        for (member, value) in [("vfs_next", root), ("vfs_fstype", 2), ("vfs_mntpt", mount)] {
+            self.set("vfs", root, member, value);
+        }
+        self.pointer("rootvfs", root);
+        let size = self.size("avl_tree");
+        let (tree, pool) = (self.variable("spa_namespace_avl", size), self.object("spa"));
+        self.set_text("spa", pool, "spa_name", "zones");
+        let node = self.place("spa", "spa_avl");
+        self.set("avl_tree", tree, "avl_root", pool + node);
+        self.set("avl_tree", tree, "avl_offset", node);
+        self.set("avl_tree", tree, "avl_numnodes", 1);
     }
 }
