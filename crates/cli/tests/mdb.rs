@@ -86,7 +86,7 @@ fn called_savecore_it_expands() {
 fn a_linux_dump_in_mdb_s_language() {
     let folder = tempfile::tempdir().unwrap();
     let dump = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/dumps/linux-6.12-shm.kdump");
-    let mut run = |line: &str| {
+    let run = |line: &str| {
         text(&called("necropsy", folder.path(), &["--mdb", dump, "-e", line], "").stdout)
     };
     assert!(run("::status").contains("panic message: Kernel panic"));

@@ -103,7 +103,7 @@ fn edit_lines(session: &mut Session) -> io::Result<()> {
 
 /// An editor of lines: Tab completes, and the history is kept in the file of that name.
 pub(crate) fn line_editor(
-    completer: Box<dyn reedline::Completer>,
+    completer: Box<dyn reedline::Completer + Send>,
     keys: EditMode,
     history: &str,
 ) -> Reedline {

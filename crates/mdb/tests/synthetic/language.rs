@@ -167,7 +167,7 @@ fn pipelines_within_pipelines() {
     assert_eq!(session.run("::walk proc p | ::grep \"<p==0\""), "");
     let names = session.lines("::walk proc | ::eval '::print proc_t p_user.u_comm'");
     assert_eq!(names.len(), 4, "{names:?}");
-    let inner = session.lines("::walk proc | ::eval '::walk thread | ::head -1'");
+    let inner = session.lines("::walk proc | ::eval '.::walk thread | ::head -1'");
     assert_eq!(inner.len(), 2, "{inner:?}");
     // A shell command that gets nothing to read does not wait for the terminal.
     session.run("::pgrep nobody ! cat");
