@@ -237,10 +237,9 @@ fn gap(view: &View<'_>, value: &Value) -> &'static str {
 
 /// What is wrong with `symbol:cpus` where there is no such symbol for each CPU.
 fn not_per_cpu(kernel: &Kernel, text: &str) -> Option<CommandError> {
-    let (expression, cpus) = text.rsplit_once(':')?;
-    let name = PerCpu::parts(expression).1;
-    // `a ? b : c` is an expression.
-    if !is_plain(name) || cpu_list(kernel, cpus.trim()).is_err() {
+    let wanted = PerCpu::parse(text)?;
+    let (_, name, _) = wanted.parts;
+    if !is_plain(name) || cpu_list(kernel, wanted.cpus).is_err() {
         return None;
     }
     Some(match Scope::symbol(kernel, name) {
@@ -261,11 +260,17 @@ struct PerCpu<'t> {
 
 impl<'t> PerCpu<'t> {
     fn of(kernel: &Kernel, text: &'t str) -> Option<PerCpu<'t>> {
+        let wanted = PerCpu::parse(text)?;
+        Scope::symbol(kernel, wanted.parts.1)?.per_cpu.then_some(wanted)
+    }
+
+    /// What has that form, whatever the symbol is; the colon of `a ? b : c` is another.
+    fn parse(text: &'t str) -> Option<PerCpu<'t>> {
         let (expression, cpus) = text.rsplit_once(':')?;
         let parts = PerCpu::parts(expression);
-        let way =
-            parts.2.is_empty() || parts.2.starts_with(['.', '[']) || parts.2.starts_with("->");
-        let found = way && Scope::symbol(kernel, parts.1)?.per_cpu;
+        let way = parts.2;
+        let member = way.is_empty() || way.starts_with(['.', '[']) || way.starts_with("->");
+        let found = member && !expression.contains('?');
         found.then_some(PerCpu { expression: expression.trim(), parts, cpus: cpus.trim() })
     }
 
@@ -333,4 +338,19 @@ fn on_cpus(
         session.printed.push(value);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PerCpu;
+
+    #[test]
+    fn the_colon_of_a_condition_names_no_cpus() {
+        let parse = |text| PerCpu::parse(text).map(|it| (it.parts, it.cpus));
+        assert_eq!(parse("&runqueues:0,1"), Some((("&", "runqueues", ""), "0,1")));
+        assert_eq!(parse("runqueues.curr->pid:a"), Some((("", "runqueues", ".curr->pid"), "a")));
+        assert_eq!(parse("jiffies ? 1 : 0"), None);
+        assert_eq!(parse("init_task.pid ? 1 : 0"), None);
+        assert_eq!(parse("jiffies?1:0"), None);
+    }
 }
