@@ -79,3 +79,21 @@ fn nobody_reading_is_no_panic() {
     let output = child.wait_with_output().unwrap();
     assert!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
 }
+
+#[test]
+fn a_report_of_a_log_is_as_short_as_one_of_a_dump() {
+    let mut log = tempfile::NamedTempFile::new().unwrap();
+    let lines = "BUG: kernel NULL pointer dereference, address: 0000000000000000\n\
+                 #PF: supervisor write access in kernel mode\n\
+                 RIP: 0010:crashme_run+0x3f/0x60 [crashme]\n";
+    log.write_all(lines.as_bytes()).unwrap();
+    let path = log.path().to_str().unwrap();
+    for count in ["0x80", "128"] {
+        let output = necropsy(&["report", "--max-bytes", count, path]);
+        assert_eq!(output.status.code(), Some(0), "{count}: {}", stderr(&output));
+        let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(shown.starts_with("VERDICT") && shown.len() <= 128, "{count}: {shown}");
+    }
+    let output = necropsy(&["report", "--max-bytes", "few", path]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+}

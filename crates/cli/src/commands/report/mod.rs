@@ -61,10 +61,7 @@ verdict, functions, modules, releases, taint, hardware and words of the log, and
 };
 
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
-    let limit = match parsed.value(MAX_BYTES) {
-        Some(text) => Some(usize::try_from(addresses::count(text)?).unwrap_or(usize::MAX)),
-        None => None,
-    };
+    let limit = limit(parsed)?;
     let kernel = session.kernel()?;
     let quick = parsed.has(QUICK) || limit.is_some();
     let facts = Facts::gather_with(&kernel, quick);
@@ -78,13 +75,14 @@ pub(crate) fn on_text(file: &Path, words: &[String], out: &mut Output) -> Option
         Ok(parsed) => parsed,
         Err(error) => return Some(Err(error)),
     };
-    let limit = match parsed.value(MAX_BYTES).map(str::parse) {
-        Some(Ok(limit)) => Some(limit),
-        Some(Err(_)) => return Some(Err(parsed.wrong("--max-bytes wants a number"))),
-        None => None,
-    };
     let form = parsed.form.unwrap_or(Form::Text);
-    Some(out.with_form(form, |out| show(None, facts, &parsed, limit, out)))
+    Some(out.with_form(form, |out| show(None, facts, &parsed, limit(&parsed)?, out)))
+}
+
+/// In how many bytes the page has to be told, if that is said.
+fn limit(parsed: &Parsed) -> Result<Option<usize>, CommandError> {
+    let count = parsed.value(MAX_BYTES).map(addresses::count).transpose()?;
+    Ok(count.map(|count| usize::try_from(count).unwrap_or(usize::MAX)))
 }
 
 fn show(
