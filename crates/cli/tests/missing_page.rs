@@ -28,6 +28,12 @@ const FALSE: [&str; 7] = [
 /// What is said where a page is missing.
 const REASONS: [&str; 4] = ["excluded", "INCOMPLETE", "missing", "page table"];
 
+/// Pages whose lack was told wrongly once: always tried.
+const TOLD_WRONGLY: [(&str, u64); 1] = [
+    // Names of functions by which the kernel left.
+    ("linux-7.2-null.kdump", 0xea03),
+];
+
 fn dumps() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dumps");
     let mut dumps: Vec<PathBuf> = std::fs::read_dir(folder)
@@ -111,8 +117,9 @@ fn any_page_may_be_missing() {
     for path in dumps() {
         let whole = answers(&path);
         let dump = Dump::open(std::slice::from_ref(&path), OpenOptions::default()).unwrap();
-        let pages = some_pages(&dump, count);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let known = TOLD_WRONGLY.iter().filter(|(dump, _)| *dump == name).map(|(_, page)| *page);
+        let pages: Vec<u64> = known.chain(some_pages(&dump, count)).collect();
         let try_some = |worker: usize| {
             let folder = tempfile::tempdir().unwrap();
             let cut = folder.path().join("cut");

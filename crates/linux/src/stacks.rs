@@ -240,14 +240,15 @@ impl<'k> Task<'k> {
         if origin == Origin::Switched {
             return Ok(from(&start));
         }
-        let Some(above) = unwind::above(target, &start, &stacks) else {
+        let (above, unread) = unwind::above(target, &start, &stacks);
+        let Some(above) = above else {
             // Registers that no exception saved are those of the code that noted them.
             let saved_regs =
                 start.regs.user_mode() || unwind::exception_saved(target, &start, &stacks);
-            return Ok(from(&Start {
-                saved_regs: saved_regs || origin != Origin::CrashNotes,
-                ..start
-            }));
+            let mut trace =
+                from(&Start { saved_regs: saved_regs || origin != Origin::CrashNotes, ..start });
+            trace.unread = unread;
+            return Ok(trace);
         };
         let mut start = start;
         match above.meets {
@@ -259,6 +260,7 @@ impl<'k> Task<'k> {
         }
         let mut trace = from(&start);
         trace.above = above.frames;
+        trace.unread = unread;
         Ok(trace)
     }
 

@@ -6,9 +6,11 @@ use std::{
 };
 
 use necropsy_disasm::effects::{Assignment, Expression};
+use necropsy_dump::Fault;
 
 use super::{
     code::{Code, Insn},
+    fixups,
     source::{Source, cold_owner},
     state::{Origin, State},
     transfer,
@@ -20,6 +22,9 @@ const MAX_STEPS: usize = 200_000;
 
 /// The most instructions that a search for a path looks at.
 const MAX_SEARCH: usize = 20_000;
+
+/// No function that is looked through for what cannot be read is longer, in bytes.
+const LONGEST: u64 = 64 << 10;
 
 /// The most functions that are kept analysed.
 const MAX_CACHED: usize = 2048;
@@ -243,6 +248,14 @@ impl Cache {
 /// The register that the code at `address` jumps by, if it is a retpoline.
 pub fn retpoline_register(target: &Target, address: u64) -> Option<Reg> {
     Source::thunk(target, address)
+}
+
+/// What of a function could not be read that an analysis of it needs: its code, or where it goes on
+/// when it faults.
+pub fn unread(target: &Target, start: u64) -> Option<Fault> {
+    let size = target.locate(start)?.symbol.size.clamp(1, LONGEST);
+    let code = target.read_bytes(start, size).err();
+    code.or_else(|| fixups::within(target, start, start.saturating_add(size)).err())
 }
 
 /// The analysed function that begins at `start`.

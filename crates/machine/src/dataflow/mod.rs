@@ -32,7 +32,7 @@ mod values;
 pub use code::{Code, Insn};
 pub use far_call::far_call;
 pub use frames::{Holder, entry_value_holder, recover};
-pub use function::{Function, beginning_at, function_of, retpoline_register};
+pub use function::{Function, beginning_at, function_of, retpoline_register, unread};
 pub use state::{Origin, Place, Slot, State};
 pub use values::{Certainty, Evaluator, Known, Lost};
 

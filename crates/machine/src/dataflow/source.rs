@@ -86,7 +86,7 @@ impl Source for Target {
     }
 
     fn fixups(&self, start: u64, end: u64) -> Option<Vec<Fixup>> {
-        fixups::within(self, start, end)
+        fixups::within(self, start, end).ok()
     }
 
     fn thunk(&self, address: u64) -> Option<Reg> {

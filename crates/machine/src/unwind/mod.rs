@@ -47,6 +47,8 @@ pub struct Trace {
     /// The first thing that could not be read on the way. The frames behind were looked for, so a
     /// complete trace, too, can lack one.
     pub fault: Option<Fault>,
+    /// What could not be read of that which tells what ran last: there may be frames further in.
+    pub unread: Option<Fault>,
 }
 
 impl Trace {
@@ -80,7 +82,7 @@ pub struct Start {
 /// Walks a stack from `start`. `stacks` are those which this CPU or task can be on.
 pub fn unwind(target: &Target, start: &Start, stacks: &[Stack]) -> Trace {
     let (above, frames) = (Vec::new(), Vec::new());
-    let mut trace = Trace { above, frames, user: None, end: End::Lost, fault: None };
+    let mut trace = Trace { above, frames, user: None, end: End::Lost, fault: None, unread: None };
     let (Some(pc), Some(sp)) = (start.regs.pc(), start.regs.sp()) else {
         return trace;
     };

@@ -364,7 +364,7 @@ fn what_ran_after_the_registers_were_saved() {
         saved_regs: true,
         ..at(OUTER + 30, SP + 0x200)
     };
-    let found = super::above(&target, &start, &[stack()]).expect("found");
+    let found = super::above(&target, &start, &[stack()]).0.expect("found");
     let pcs: Vec<u64> = found.frames.iter().map(|frame| frame.pc).collect();
     assert_eq!(pcs, [IN_MIDDLE]);
     assert_eq!(found.frames[0].found_by, FoundBy::Search);
@@ -372,7 +372,7 @@ fn what_ran_after_the_registers_were_saved() {
     assert!(super::exception_saved(&target, &start, &[stack()]));
     // Other registers are met by nothing.
     let other = Start { regs: regs(&[(RIP, OUTER + 31), (RSP, SP + 0x200)]), ..start };
-    assert!(super::above(&target, &other, &[stack()]).is_none());
+    assert!(super::above(&target, &other, &[stack()]).0.is_none());
     assert!(!super::exception_saved(&target, &other, &[stack()]));
 }
 
@@ -386,7 +386,7 @@ fn a_function_that_noted_its_own_registers() {
         .target();
     let at = at(OUTER + 2, SP + 32);
     let start = Start { saved_regs: true, ..at };
-    let found = super::above(&target, &start, &[stack()]).expect("found");
+    let found = super::above(&target, &start, &[stack()]).0.expect("found");
     assert_eq!(found.frames.iter().map(|frame| frame.pc).collect::<Vec<_>>(), [IN_MIDDLE]);
     assert_eq!(found.meets, super::Meeting::Function { pc: IN_OUTER, slot: SP + 24 });
     assert!(!super::exception_saved(&target, &start, &[stack()]));

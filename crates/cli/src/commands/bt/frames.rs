@@ -102,6 +102,9 @@ impl TraceRow {
             let what = if row.complete { "what tells where the caller is" } else { "stack" };
             row.faults.push(what, fault);
         }
+        if let Some(fault) = &trace.unread {
+            row.faults.push("what tells what ran last", fault);
+        }
         // A name that the dump lacks is not one that there never was.
         let target = kernel.target();
         let doubtful = !row.complete || row.frames.iter().any(|frame| frame.function.is_none());
