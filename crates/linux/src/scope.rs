@@ -34,7 +34,7 @@ impl Kernel {
 
     /// The symbol that an address is named after, if it lies within it: the one rule by which all commands
     /// put a name to a number. A function reaches to the next symbol; a variable as far as its type, where
-    /// that is known.
+    /// that is known, else as far as its table of symbols says.
     pub fn nearest(&self, address: u64) -> Option<Located<'_>> {
         let located = self.target().locate(address)?;
         let symbol = &located.symbol;
@@ -45,7 +45,11 @@ impl Kernel {
             let size = self.symbol_type(symbol).and_then(|ty| self.types().size_of(ty));
             // A compiler's own label names one place: what follows is the next string, or another.
             let label = symbol.name.starts_with(".L");
-            let unknown = if label { 1 } else { UNKNOWN_REACH };
+            let unknown = match symbol.size {
+                _ if label => 1,
+                0 => UNKNOWN_REACH,
+                told => told.min(UNKNOWN_REACH),
+            };
             let reach = size.filter(|&size| size > 0).unwrap_or(unknown);
             located.offset < reach.max(1)
         };
