@@ -23,6 +23,5 @@ pub(crate) fn may_have_held(kernel: &Kernel, address: u64) -> Option<String> {
     let near = ranges.any(|range| {
         (range.start.saturating_sub(AROUND)..range.end.saturating_add(AROUND)).contains(&address)
     });
-    // Areas of vmalloc are beside modules on some machines: those are told by themselves.
     near.then(|| last(kernel)).flatten()
 }

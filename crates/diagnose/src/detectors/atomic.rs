@@ -1,4 +1,4 @@
-//! A task that slept where it must not: with preemption off, in an interrupt, within an RCU read-side
+//! A task that slept, or might have, where it must not: with preemption off, in an interrupt, within an RCU read-side
 //! critical section.
 
 use necropsy_lexicon::Symptom;
@@ -14,13 +14,14 @@ pub(super) static DETECTOR: Detector =
 
 /// What the kernel says of it, where it is no report of its own kind (kernel/rcu/tree_plugin.h).
 const WORDS: &str = "context switch within RCU read-side critical section";
-/// The functions that notice it.
-const NOTICE: [&str; 5] = [
-    "__schedule_bug",
-    "rcu_note_context_switch",
-    "__might_resched",
-    "___might_sleep",
-    "__might_sleep",
+/// The functions that notice it, and what the task then did: those of might_sleep() speak before
+/// anything sleeps, and whether it would have is not known.
+const NOTICE: [(&str, &str); 5] = [
+    ("__schedule_bug", "gave up the CPU"),
+    ("rcu_note_context_switch", "gave up the CPU"),
+    ("__might_resched", "called what may sleep"),
+    ("___might_sleep", "called what may sleep"),
+    ("__might_sleep", "called what may sleep"),
 ];
 
 fn detect(inquiry: &Inquiry<'_>) -> Vec<Finding> {
@@ -35,17 +36,18 @@ fn find(inquiry: &Inquiry<'_>) -> Option<Finding> {
         return None;
     }
     let case = inquiry.case.as_ref()?;
-    let noticed = NOTICE.iter().find_map(|function| case.frame_of(function))?;
+    let (noticed, did) =
+        NOTICE.iter().find_map(|(function, did)| Some((case.frame_of(function)?, *did)))?;
     let function = case.blamed_name(noticed + 1);
     let by = function.as_deref().unwrap_or("a task");
     let place = if rcu { "within an RCU read-side critical section" } else { "in atomic context" };
     let mut finding = Finding::new(
         Cause::SchedulingWhileAtomic,
         Confidence::Certain,
-        format!("{by} slept {place}, where it must not: {}", report.title),
+        format!("{by} {did} {place}, where a task must not sleep: {}", report.title),
         vec![
             Evidence::shown(format!("the report, {:?}", report.title), "oops"),
-            Evidence::shown("who slept", "bt"),
+            Evidence::shown(format!("who {did}"), "bt"),
         ],
     );
     finding.function = function;

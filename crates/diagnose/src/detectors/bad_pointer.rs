@@ -2,6 +2,10 @@
 //! that was executed, an error number or a user's address taken for a pointer, memory behind the end
 //! of an area.
 
+use necropsy_disasm::{
+    Effects,
+    effects::{Assignment, Expression, Operation},
+};
 use necropsy_lexicon::{AddressClass, value};
 
 use crate::{
@@ -45,15 +49,33 @@ fn from_null(inquiry: &Inquiry<'_>) -> bool {
 /// Whether the code itself went back so many bytes from a pointer: container_of() of a member.
 fn went_back(inquiry: &Inquiry<'_>, bytes: u64) -> bool {
     let Some(explanation) = inquiry.explanation() else { return false };
-    let (lea, add) = (format!("lea -{bytes:#x}("), format!("add $-{bytes:#x},"));
-    let sub = format!("sub ${bytes:#x},");
     let mut made = explanation.steps.iter().filter(|step| step.depth <= 1);
     made.any(|step| {
         step.frame == explanation.frame
             && step.value.is_none_or(|value| value == bytes.wrapping_neg())
-            && step.instruction.as_ref().is_some_and(|at| {
-                [&lea, &add, &sub].into_iter().any(|it| at.text.starts_with(it.as_str()))
-            })
+            && step
+                .instruction
+                .as_ref()
+                .and_then(|at| code::effects_at(inquiry.kernel, at.address))
+                .is_some_and(|effects| goes_back(&effects, bytes))
+    })
+}
+
+/// Whether an instruction computes what lies so many bytes before a pointer.
+fn goes_back(effects: &Effects, bytes: u64) -> bool {
+    let before = bytes.wrapping_neg();
+    effects.assignments.iter().any(|assignment| match assignment {
+        Assignment::Register { value: Expression::Address(memory), .. } => {
+            memory.displacement == before
+        }
+        Assignment::Register { value: Expression::Binary(operation, _, by), .. } => {
+            match (operation, by.as_ref()) {
+                (Operation::Add, Expression::Constant(by)) => *by == before,
+                (Operation::Subtract, Expression::Constant(by)) => *by == bytes,
+                _ => false,
+            }
+        }
+        _ => false,
     })
 }
 
@@ -144,20 +166,19 @@ fn accessed(inquiry: &Inquiry<'_>, access: &Access) -> Option<Finding> {
             format!("{address:x}, whose page is marked not present (a guard page, or a freed one)"),
             Confidence::Likely,
         ),
-        BadAddress::NotMapped(_) if may_have_held(kernel, address).is_some() => {
-            let module = may_have_held(kernel, address).unwrap_or_default();
-            let what = format!(
-                "{address:x}, where modules lie and none is any more: {module} was unloaded last, and \
-                 something of it seems to be in use still"
-            );
-            (Cause::UseAfterFree, what, Confidence::Likely)
-        }
-        BadAddress::NotMapped(_) => match behind(inquiry, address) {
-            Some((what, area)) => {
+        BadAddress::NotMapped(_) => match once(inquiry, address) {
+            Once::End(what, area) => {
                 evidence.push(area);
                 (Cause::OutOfBounds, what, Confidence::Likely)
             }
-            None => (
+            Once::Module(module) => {
+                let what = format!(
+                    "{address:x}, where modules lie and none is any more: {module} was unloaded last, \
+                     and something of it may be in use still"
+                );
+                (Cause::UseAfterFree, what, Confidence::Likely)
+            }
+            Once::Nothing => (
                 Cause::BadPointer,
                 format!("{address:x}, where nothing is mapped"),
                 Confidence::Likely,
@@ -197,6 +218,23 @@ fn accessed(inquiry: &Inquiry<'_>, access: &Access) -> Option<Finding> {
     })
 }
 
+/// What may have been where nothing is mapped.
+enum Once {
+    /// An area ends just before: in words, and as evidence.
+    End(String, Evidence),
+    /// Modules lie around: the one that was unloaded last.
+    Module(String),
+    /// Nothing is known of it.
+    Nothing,
+}
+
+fn once(inquiry: &Inquiry<'_>, address: u64) -> Once {
+    // On some machines areas of vmalloc lie beside modules: what is known of one comes first.
+    let behind = behind(inquiry, address).map(|(what, area)| Once::End(what, area));
+    let held = || may_have_held(inquiry.kernel, address).map(Once::Module);
+    behind.or_else(held).unwrap_or(Once::Nothing)
+}
+
 /// The area that ends just before an address.
 fn behind(inquiry: &Inquiry<'_>, address: u64) -> Option<(String, Evidence)> {
     let kernel = inquiry.kernel;
@@ -226,25 +264,29 @@ fn behind(inquiry: &Inquiry<'_>, address: u64) -> Option<(String, Evidence)> {
 fn jumped(inquiry: &Inquiry<'_>, to: u64, why: &NoCode) -> Option<Finding> {
     let kernel = inquiry.kernel;
     let case = inquiry.case.as_ref()?;
+    let unloaded = match why {
+        NoCode::BadAddress(BadAddress::NotMapped(_)) => match once(inquiry, to) {
+            Once::Module(module) => Some(module),
+            Once::End(..) | Once::Nothing => None,
+        },
+        _ => None,
+    };
     let class = match why {
         NoCode::BadAddress(BadAddress::Null | BadAddress::NearNull { .. }) => Cause::NullPointer,
-        NoCode::BadAddress(BadAddress::NotMapped(_)) if may_have_held(kernel, to).is_some() => {
-            Cause::UseAfterFree
-        }
+        _ if unloaded.is_some() => Cause::UseAfterFree,
         _ => Cause::BadPointer,
     };
-    let what = match why {
-        NoCode::NotExecutable => match Place::of(kernel, to) {
+    let what = match (why, &unloaded) {
+        (_, Some(module)) => {
+            format!("modules lie there, and none does any more: {module} was unloaded last")
+        }
+        (NoCode::NotExecutable, _) => match Place::of(kernel, to) {
             Some(place) => format!("it is data, {:#x} into {}", place.offset, place.words()),
             None => format!("it is data ({})", code::location(kernel, to)),
         },
-        NoCode::BadAddress(BadAddress::NotMapped(_)) if may_have_held(kernel, to).is_some() => {
-            let module = may_have_held(kernel, to).unwrap_or_default();
-            format!("modules lie there, and none does any more: {module} was unloaded last")
-        }
-        NoCode::BadAddress(BadAddress::User) => "it is an address of the user's".into(),
-        NoCode::BadAddress(BadAddress::Null) => "it is NULL".into(),
-        why => why.to_string(),
+        (NoCode::BadAddress(BadAddress::User), _) => "it is an address of the user's".into(),
+        (NoCode::BadAddress(BadAddress::Null), _) => "it is NULL".into(),
+        (why, None) => why.to_string(),
     };
     let explanation = inquiry.explanation()?;
     let step = explanation.steps.first();
@@ -275,7 +317,9 @@ fn jumped(inquiry: &Inquiry<'_>, to: u64, why: &NoCode) -> Option<Finding> {
         (_, None) => format!("a function was called{name} at {to:016x}: {what}"),
     };
     let function = within.or(function);
-    let confidence = if led == Some(to) { Confidence::Certain } else { Confidence::Likely };
+    // That a module which is gone lay there, and not another or none, is an inference.
+    let certain = led == Some(to) && unloaded.is_none();
+    let confidence = if certain { Confidence::Certain } else { Confidence::Likely };
     let mut evidence = vec![Evidence {
         what: "where control came to".into(),
         address: None,
@@ -303,4 +347,23 @@ fn jumped(inquiry: &Inquiry<'_>, to: u64, why: &NoCode) -> Option<Finding> {
         function,
         task: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use necropsy_disasm::{Isa, effects};
+
+    use super::*;
+
+    #[test]
+    fn code_that_goes_back_from_a_member() {
+        let back = |bytes: &[u8]| {
+            let effects = effects(Isa::X86_64, bytes, 0).expect("an instruction");
+            (goes_back(&effects, 0x10), goes_back(&effects, 0x18))
+        };
+        assert_eq!(back(&[0x48, 0x8d, 0x47, 0xf0]), (true, false), "lea -0x10(%rdi),%rax");
+        assert_eq!(back(&[0x48, 0x83, 0xe8, 0x10]), (true, false), "sub $0x10,%rax");
+        assert_eq!(back(&[0x48, 0x83, 0xc0, 0xf0]), (true, false), "add $-0x10,%rax");
+        assert_eq!(back(&[0x48, 0x8b, 0x47, 0xf0]), (false, false), "mov -0x10(%rdi),%rax reads");
+    }
 }

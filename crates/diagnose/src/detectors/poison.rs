@@ -1,7 +1,9 @@
 //! A bad value that is a pattern which the allocator writes (slub_debug=P), or that was read out of
 //! an object which is free: the object was used after it was freed, or before it was written.
 
+use necropsy_disasm::Flow;
 use necropsy_lexicon::value::{self, PoisonKind};
+use necropsy_linux::Kernel;
 use necropsy_machine::dataflow::function_of;
 
 use crate::{
@@ -41,39 +43,24 @@ fn just_allocated(inquiry: &Inquiry<'_>, step: &Step) -> bool {
         "kvmalloc",
         "__do_kmalloc",
     ];
-    let called = |step: &Step| -> Option<String> {
-        let text = &step.instruction.as_ref()?.text;
-        let name = text.starts_with("call").then(|| text.split('<').nth(1)).flatten()?;
-        Some(name.trim_end_matches('>').to_owned())
-    };
     let Some(explanation) = inquiry.explanation() else { return false };
     // What a value was read by stands below it.
     let below = explanation.steps.iter().skip_while(|it| !std::ptr::eq(*it, step)).nth(1);
     let base = below.filter(|base| base.depth == step.depth + 1 && base.frame == step.frame);
-    let Some((base, Some(name))) = base.map(|base| (base, called(base))) else { return false };
-    let allocates = ALLOCATES.iter().any(|it| name.starts_with(it));
-    allocates && base.instruction.as_ref().is_some_and(|at| !frees_behind(inquiry, at.address))
+    let Some(at) = base.and_then(|base| Some(base.instruction.as_ref()?.address)) else {
+        return false;
+    };
+    let call = code::effects_at(inquiry.kernel, at).filter(|effects| effects.flow == Flow::Call);
+    let called = call.and_then(|effects| code::goes_to(inquiry.kernel, &effects));
+    let allocates = called.is_some_and(|name| ALLOCATES.iter().any(|it| name.starts_with(it)));
+    allocates && !may_free(inquiry.kernel, at)
 }
 
-/// Whether the function around a call calls anything that frees.
-fn frees_behind(inquiry: &Inquiry<'_>, call: u64) -> bool {
-    let Some(case) = inquiry.case.as_ref() else { return true };
-    let Some(function) = function_of(inquiry.kernel.target(), call) else { return true };
-    let Some(located) = inquiry.kernel.target().locate(call) else { return true };
-    let end = located.symbol.address.saturating_add(located.symbol.size.min(1 << 16));
-    let mut at = function.start();
-    while at < end {
-        let Some(insn) = function.instruction(at) else { return false };
-        let text = code::listed(case, at).map(|listed| listed.text).unwrap_or_default();
-        if let Some(name) = text.split('<').nth(1)
-            && (text.starts_with("call") || text.starts_with("jmp"))
-            && crate::blame::frees(name.trim_end_matches('>'))
-        {
-            return true;
-        }
-        at = insn.end;
-    }
-    false
+/// Whether the function around an address calls what frees; one whose code is not known may.
+fn may_free(kernel: &Kernel, at: u64) -> bool {
+    let Some(function) = function_of(kernel.target(), at) else { return true };
+    let frees = |effects| code::goes_to(kernel, effects).is_some_and(|to| crate::blame::frees(&to));
+    function.code().instructions.values().any(|insn| frees(&insn.effects))
 }
 
 /// The words of an object that hold a pattern of equal bytes.

@@ -1,6 +1,6 @@
 //! Instructions and addresses as they are shown.
 
-use necropsy_disasm::{MemoryOperand, decode};
+use necropsy_disasm::{Effects, MemoryOperand, decode};
 use necropsy_linux::Kernel;
 use necropsy_machine::{
     Reg,
@@ -10,6 +10,10 @@ use necropsy_machine::{
 
 use super::explanation::Listed;
 use crate::case::Case;
+
+/// A breakpoint of x86: debuggers and kprobes write it, the processor goes on behind it
+/// (arch/x86/kernel/kprobes/core.c).
+pub(crate) const BREAKPOINT: u8 = 0xcc;
 
 /// How an address is made: ` = %rbx (0) + 0x18`.
 pub(super) fn formula(operand: &MemoryOperand, frame: &Frame) -> String {
@@ -59,6 +63,17 @@ pub(crate) fn code_at(kernel: &Kernel, pc: u64) -> Vec<u8> {
     let len = (1..=15).rev().find(|len| kernel.target().read(pc, &mut bytes[..*len]).is_ok());
     bytes.truncate(len.unwrap_or(0));
     bytes
+}
+
+/// What the instruction at an address does, `None` if it cannot be read or is none.
+pub(crate) fn effects_at(kernel: &Kernel, at: u64) -> Option<Effects> {
+    necropsy_disasm::effects(kernel.target().isa(), &code_at(kernel, at), at)
+}
+
+/// The function that an instruction calls or jumps to, if it says which.
+pub(crate) fn goes_to(kernel: &Kernel, effects: &Effects) -> Option<String> {
+    let found = kernel.target().locate(effects.target?)?;
+    (found.offset == 0).then(|| found.symbol.name.to_owned())
 }
 
 /// An instruction with its place, `None` if it cannot be read.
