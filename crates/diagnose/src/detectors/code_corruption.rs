@@ -1,6 +1,8 @@
 //! Code that is not what was loaded: where its file is at hand, the two are compared; from the dump
 //! alone, an instruction is told that makes no sense where it stands.
 
+use std::ops::Range;
+
 use necropsy_disasm::{Flow, memory_operands};
 use necropsy_lexicon::Symptom;
 use necropsy_linux::code::Changed;
@@ -17,28 +19,36 @@ use crate::{
 pub(super) static DETECTOR: Detector =
     Detector { name: "code-corruption", causes: &[Cause::CodeCorruption], detect };
 
+/// The same of the functions further out, whose code is wrong, too, and need not have done the harm:
+/// what is known of the failing instruction itself says more.
+pub(super) static CALLERS: Detector =
+    Detector { name: "code-of-callers", causes: &[Cause::CodeCorruption], detect: detect_callers };
+
 /// Callers of the failing function whose code is compared, too: it may have come back from them.
-const CALLERS: usize = 3;
+const MOST_CALLERS: usize = 3;
 /// No function is longer, in bytes.
 const LONGEST: u64 = 64 << 10;
-/// A breakpoint: kprobes and debuggers put it there (arch/x86/kernel/kprobes/core.c).
-const BREAKPOINT: u8 = 0xcc;
 /// The longest instruction.
 const INSTRUCTION: u64 = 15;
 
 fn detect(inquiry: &Inquiry<'_>) -> Vec<Finding> {
-    by_file(inquiry).or_else(|| by_sense(inquiry)).into_iter().collect()
+    by_file(inquiry, 0..1).or_else(|| by_sense(inquiry)).into_iter().collect()
 }
 
-fn by_file(inquiry: &Inquiry<'_>) -> Option<Finding> {
+fn detect_callers(inquiry: &Inquiry<'_>) -> Vec<Finding> {
+    by_file(inquiry, 1..1 + MOST_CALLERS).into_iter().collect()
+}
+
+/// The first change in the functions of some frames, counted outwards from the failing one.
+fn by_file(inquiry: &Inquiry<'_>, frames: Range<usize>) -> Option<Finding> {
     // Reading debug information takes its time.
     if inquiry.quick {
         return None;
     }
     let case = inquiry.case.as_ref()?;
     let failed = case.exception()?;
-    let frames = case.trace().frames.iter().skip(failed).take(1 + CALLERS).enumerate();
-    frames.into_iter().find_map(|(number, frame)| {
+    frames.into_iter().find_map(|number| {
+        let frame = case.trace().frames.get(failed + number)?;
         let changed = changed_in(case, frame.lookup_pc())?;
         Some(finding(case, failed + number, number == 0, &changed))
     })
@@ -50,7 +60,18 @@ fn changed_in(case: &Case<'_>, pc: u64) -> Option<Changed> {
     let located = kernel.target().locate(pc)?;
     let len = usize::try_from(located.symbol.size.min(LONGEST)).ok()?;
     let changed = kernel.changed_code(located.symbol.address, len)?;
-    changed.into_iter().find(|changed| !changed.is.contains(&BREAKPOINT))
+    changed.into_iter().find(|changed| !is_probe(changed))
+}
+
+/// A jump that takes the place of a probe's breakpoint (arch/x86/kernel/kprobes/opt.c), and its length.
+const JUMP: (u8, usize) = (0xe9, 5);
+
+/// Whether a change may be what tracing writes: a breakpoint, or one jump elsewhere.
+fn is_probe(changed: &Changed) -> bool {
+    let (jump, len) = JUMP;
+    let jumps = changed.is.first() == Some(&jump) && changed.is.len() <= len;
+    // One bit makes a jump of a call.
+    changed.is.contains(&code::BREAKPOINT) || (jumps && changed.bit().is_none())
 }
 
 fn finding(case: &Case<'_>, number: usize, failing: bool, changed: &Changed) -> Finding {
@@ -187,7 +208,24 @@ fn unset_register(inquiry: &Inquiry<'_>) -> Option<String> {
     let at = inquiry.explanation()?.instruction.as_ref()?;
     Some(format!(
         "the instruction at {} ({}) uses %{register}, which its function never set: it still is its \
-         caller's, and no compiler writes that",
+         caller's, which compiled code saves and does not use",
         at.location, at.text
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probes_damage_nothing() {
+        let changed = |was: &[u8], is: &[u8]| {
+            is_probe(&Changed { at: 0x1000, was: was.into(), is: is.into() })
+        };
+        assert!(changed(&[0x48], &[0xcc]), "a breakpoint");
+        assert!(changed(&[0x48, 0x89, 0xe5, 0x41, 0x57], &[0xe9, 1, 2, 3, 4]), "one that jumps");
+        assert!(!changed(&[0xe8], &[0xe9]), "one bit of a call");
+        assert!(!changed(&[0x48, 0x89, 0xe5, 0x41, 0x57, 0x53], &[0xe9, 1, 2, 3, 4, 5]));
+        assert!(!changed(&[0x48, 0x89], &[0, 0]));
+    }
 }

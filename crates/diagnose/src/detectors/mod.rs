@@ -1,4 +1,5 @@
-//! The detectors: each one file with one `static DETECTOR`, and one line in [`ALL`].
+//! The detectors: each one file with one `static DETECTOR` (two where what one finds weighs less), and
+//! their lines in [`ALL`].
 
 mod alive;
 mod atomic;
@@ -72,6 +73,7 @@ pub static ALL: &[&Detector] = &[
     &bad_pointer::DETECTOR,
     &refused::DETECTOR,
     &division::DETECTOR,
+    &code_corruption::CALLERS,
     &trap::DETECTOR,
     &panic_called::DETECTOR,
     &symptom::DETECTOR,
