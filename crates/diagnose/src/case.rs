@@ -2,12 +2,8 @@
 
 use std::fmt;
 
-use necropsy_debuginfo::Symbol;
 use necropsy_linux::{Error, Kernel, task::Task};
-use necropsy_machine::{
-    dataflow,
-    unwind::{FoundBy, Frame, Trace},
-};
+use necropsy_machine::unwind::{FoundBy, Frame, Trace};
 
 use crate::{
     blame,
@@ -30,9 +26,6 @@ pub struct Case<'k> {
     /// The function of each frame: as many as frames.
     pub(crate) functions: Vec<String>,
 }
-
-/// Functions of a module that are looked through.
-const MOST_FUNCTIONS: usize = 4096;
 
 /// Functions by which a dying kernel leaves: their registers explain nothing.
 const LEAVING: [&str; 7] = [
@@ -176,31 +169,7 @@ impl<'k> Case<'k> {
                 (module || !blame::carries_out(&name)).then_some(name)
             })
         };
-        let jumped = || self.left_by_jump(number, from);
-        gone().or_else(jumped).or_else(|| self.function(number).map(str::to_owned))
-    }
-
-    /// Where a frame called by a pointer that is lost: the one function of its module that leaves by a
-    /// jump to what stands on the stack.
-    fn left_by_jump(&self, number: usize, from: usize) -> Option<String> {
-        let target = self.kernel.target();
-        let inner = number.checked_sub(1).filter(|inner| *inner >= from)?;
-        let caller = self.trace.frames.get(number)?;
-        let image = target.image_at(caller.lookup_pc())?;
-        // The kernel itself has too many that do.
-        self.kernel.image_name(caller.lookup_pc())?;
-        let function = dataflow::function_of(target, caller.lookup_pc())?;
-        let (_, call) = function.code().call_before(caller.pc)?;
-        let by_pointer = match call.effects.target {
-            Some(to) => dataflow::retpoline_register(target, to).is_some(),
-            None => call.effects.indirect.is_some(),
-        };
-        by_pointer.then_some(())?;
-        let symbols = image.symbols.iter().filter(|symbol| image.is_text(symbol.address));
-        let leaves = |symbol: &Symbol<'_>| contexts::may_have_jumped(self, symbol.address, inner);
-        let mut found = symbols.take(MOST_FUNCTIONS).filter(leaves);
-        let one = found.next()?;
-        found.all(|other| other.address == one.address).then(|| one.name.to_owned())
+        gone().or_else(|| self.function(number).map(str::to_owned))
     }
 
     /// [`Case::exception`] of a trace, by the innermost frame that is not one by which the kernel

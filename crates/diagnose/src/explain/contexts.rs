@@ -157,39 +157,6 @@ fn enter<'a>(
     entered
 }
 
-/// Whether the function at `start` may have left by a jump to the function of the frame `inner`: it
-/// jumps there, with arguments that are not others than those that function was given.
-pub(crate) fn may_have_jumped(case: &Case<'_>, start: u64, inner: usize) -> bool {
-    let (target, frames) = (case.kernel.target(), &case.trace.frames);
-    let entered = || {
-        let frame = frames.get(inner)?;
-        let function = function_of(target, frame.lookup_pc())?;
-        Evaluator::new(target, function, frame.pc, frame.interrupted, &frame.regs)
-    };
-    let (Some(entered), Some(function)) = (entered(), beginning_at(target, start)) else {
-        return false;
-    };
-    let differs = |at: u64| {
-        let Some(state) = function.state_before(at) else { return false };
-        let left = Evaluator {
-            target,
-            function: function.clone(),
-            at,
-            state: state.clone(),
-            regs: Regs::new(),
-            cfa: None,
-            entry: [None; MAX_REGISTERS],
-            per_cpu: case.per_cpu_base,
-        };
-        state.abi().arguments.iter().any(|register| {
-            let given = entered.value(Origin::Entry { register: *register, bytes: 8 });
-            let brought = left.value(state.register(*register));
-            given.ok().zip(brought.ok()).is_some_and(|(given, it)| given.value != it.value)
-        })
-    };
-    jumps(&function, entered.function.start()).any(|at| !differs(at))
-}
-
 /// Where a function jumps to the beginning of another.
 fn jumps(function: &Function, to: u64) -> impl Iterator<Item = u64> + '_ {
     function.code().tail_calls.iter().filter(move |(_, target)| *target == to).map(|(at, _)| *at)
