@@ -32,15 +32,19 @@ pub(super) fn by_khungtaskd(inquiry: &Inquiry<'_>) -> bool {
     caller.is_some_and(|caller| crate::blame::whole(caller) == "watchdog")
 }
 
+/// The task that the report speaks of, if it still waits: its number may be another's by now.
+pub(super) fn complained_of<'k>(inquiry: &Inquiry<'k>) -> Option<Task<'k>> {
+    let report = inquiry.report?;
+    let told = report.stall.as_ref().and_then(|stall| stall.tasks.first().copied()).or(report.pid);
+    let task = inquiry.kernel.task_by_pid(u64::from(told?)).ok()??;
+    (task.state() == Ok(State::Uninterruptible)).then_some(task)
+}
+
 /// The task that the report speaks of; where it cannot be told, the one that waits longest.
 fn hung<'k>(inquiry: &Inquiry<'k>, graph: &Graph<'k>) -> Option<Task<'k>> {
     let kernel = inquiry.kernel;
-    let report = inquiry.report?;
-    let told = report.stall.as_ref().and_then(|stall| stall.tasks.first().copied()).or(report.pid);
-    // It may have gone on since, or its number may be another's.
-    let told = told
-        .and_then(|pid| kernel.task_by_pid(u64::from(pid)).ok()?)
-        .filter(|task| task.state() == Ok(State::Uninterruptible));
+    inquiry.report?;
+    let told = complained_of(inquiry);
     told.or_else(|| {
         let waiters = graph.locks.iter().flat_map(|contended| &contended.waiters);
         let longest = waiters.max_by_key(|waiter| waiter.since_ns)?;
@@ -100,8 +104,9 @@ fn lock(inquiry: &Inquiry<'_>, contended: &Contended) -> Told {
     let lock = contended.lock;
     let name = contended.name.clone().unwrap_or_else(|| format!("{:x}", lock.address));
     let mut said = format!(" for the {} {name}", lock.kind.name());
+    let who = if is_event(lock.kind) { "waits for it" } else { "has it" };
     let mut evidence = vec![Evidence {
-        what: format!("the {} {name}, and who has it", lock.kind.name()),
+        what: format!("the {} {name}, and who {who}", lock.kind.name()),
         address: Some(lock.address),
         value: None,
         command: "locks".into(),

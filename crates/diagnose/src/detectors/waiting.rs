@@ -1,6 +1,8 @@
 //! Tasks that wait for each other, and tasks that hold all others up: the wait-for graph of a
 //! machine that a watchdog stopped.
 
+use std::collections::HashSet;
+
 use necropsy_lexicon::Symptom;
 use necropsy_linux::locks::LockKind;
 
@@ -36,12 +38,45 @@ fn detect(inquiry: &Inquiry<'_>) -> Vec<Finding> {
     }
     let graph = inquiry.graph();
     let cycles = graph.cycles();
-    // One that is certain is worth more than the first.
-    let told = cycles.iter().find(|cycle| cycle.certain).or(cycles.first());
-    told.map(|cycle| finding(inquiry, graph, cycle, cycles.len() - 1)).into_iter().collect()
+    // The hung-task detector speaks of a task that waits; other reports name whoever ran.
+    let hung = inquiry.symptom() == Some(Symptom::HungTask);
+    let complained = || Some(super::hang::complained_of(inquiry)?.address);
+    let complained = hung.then(complained).flatten();
+    // One that is certain is worth more than the first, and of those one that was complained of.
+    let worth = |cycle: &&Cycle| (cycle.certain, is_in(cycle, complained));
+    let Some(told) = cycles.iter().rev().max_by_key(worth) else { return Vec::new() };
+    // Others are as sure as the one that is told, or no word of it.
+    let others = cycles.iter().filter(|cycle| cycle.certain || !told.certain).count() - 1;
+    vec![finding(inquiry, graph, told, complained, others)]
 }
 
-fn finding(inquiry: &Inquiry<'_>, graph: &Graph<'_>, cycle: &Cycle, others: usize) -> Finding {
+fn is_in(cycle: &Cycle, task: Option<u64>) -> bool {
+    cycle.steps.iter().any(|step| Some(step.task) == task)
+}
+
+/// Whether a task waits for one of a circle, directly or through others.
+fn waits_behind(graph: &Graph<'_>, task: u64, cycle: &Cycle) -> bool {
+    let mut seen = HashSet::new();
+    let mut at = task;
+    while seen.insert(at) {
+        let Some(holder) = graph.waits_for(at).and_then(|(lock, _)| lock.held_by()) else {
+            return false;
+        };
+        if cycle.steps.iter().any(|step| step.task == holder) {
+            return true;
+        }
+        at = holder;
+    }
+    false
+}
+
+fn finding(
+    inquiry: &Inquiry<'_>,
+    graph: &Graph<'_>,
+    cycle: &Cycle,
+    complained: Option<u64>,
+    others: usize,
+) -> Finding {
     let mut told = Vec::new();
     let mut evidence = Vec::new();
     for step in cycle.steps.iter().take(MOST_TOLD) {
@@ -70,14 +105,25 @@ fn finding(inquiry: &Inquiry<'_>, graph: &Graph<'_>, cycle: &Cycle, others: usiz
         1 => told.push("and there is one more such circle".into()),
         _ => told.push(format!("and there are {others} more such circles")),
     }
-    let first = cycle.steps.first();
+    // That tasks wait for each other is one thing, that the kernel panicked for them another.
+    let mut for_them = true;
+    if let Some(task) = complained.filter(|_| !is_in(cycle, complained)) {
+        for_them = waits_behind(graph, task, cycle);
+        let how = if for_them { "waits for them" } else { "is none of them, nor waits for them" };
+        told.push(format!("the kernel complained of {}, which {how}", inquiry.who(task)));
+    }
+    let first = cycle.steps.iter().find(|step| Some(step.task) == complained);
+    let first = first.or(cycle.steps.first());
     Finding {
         class: Cause::Deadlock,
         statement: match cycle.steps.len() {
             1 => format!("a task waits for itself: {}", told.join("; ")),
             _ => format!("tasks wait for each other: {}", told.join("; ")),
         },
-        confidence: if cycle.certain { Confidence::Certain } else { Confidence::Likely },
+        confidence: match cycle.certain && for_them {
+            true => Confidence::Certain,
+            false => Confidence::Likely,
+        },
         evidence,
         object: first.map(|step| Object {
             address: step.waits_for.address,

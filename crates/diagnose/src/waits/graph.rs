@@ -117,7 +117,7 @@ impl<'k> Graph<'k> {
             // Who only waits for readers to leave is the one that the lock names.
             let holder = match queue.iter().all(|blocked| blocked.mode == Mode::Drain) {
                 true => Holder { task: None, certainty: Certainty::NotRecorded },
-                false => no_younger(kernel, holder, &queue),
+                false => no_younger(kernel, lock.kind, holder, &queue),
             };
             let waiters: Vec<Waiter> =
                 queue.iter().map(|blocked| waiter(kernel, blocked, now)).collect();
@@ -233,8 +233,12 @@ fn waiter(kernel: &Kernel, blocked: &Blocked, now: Option<u64>) -> Waiter {
 const CLOCKS_DIFFER: u64 = 2_000_000_000;
 
 /// A holder that began only after others waited may have taken the lock from under them; or the lock's
-/// owner is gone, and its memory is another task's by now: the lock names it, and no more is known.
-fn no_younger(kernel: &Kernel, holder: Holder, queue: &[Blocked]) -> Holder {
+/// owner is gone, and its memory is another task's by now: the lock names it, and no more is known. Who
+/// has to complete something is named by what it does, and may begin at any time.
+fn no_younger(kernel: &Kernel, kind: LockKind, holder: Holder, queue: &[Blocked]) -> Holder {
+    if kind == LockKind::Completion {
+        return holder;
+    }
     let waited = queue
         .iter()
         .filter_map(|blocked| kernel.task_at(blocked.task).last_run_ns().ok().filter(|ns| *ns > 0));
