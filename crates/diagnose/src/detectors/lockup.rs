@@ -8,7 +8,7 @@ use necropsy_machine::unwind::Frame;
 use crate::{
     case::Case,
     cause::Cause,
-    explain::code,
+    explain::{code, explain},
     finding::{Confidence, Evidence, Finding, Object},
     inquiry::{Detector, Inquiry},
 };
@@ -49,6 +49,14 @@ struct Stuck<'k> {
     at: usize,
 }
 
+/// The spinlock that a CPU spins for.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    lock: u64,
+    /// The code shows that it is this one; else a register holds what looks like it.
+    proved: bool,
+}
+
 impl<'k> Stuck<'k> {
     fn of(kernel: &'k Kernel, cpu: u32) -> Option<Stuck<'k>> {
         let case = Case::of(kernel, kernel.current_task(cpu).ok()?).ok()?;
@@ -74,20 +82,26 @@ impl<'k> Stuck<'k> {
         self.case.blamed_name(self.at)
     }
 
-    /// The spinlock that it spins for.
-    fn wants(&self) -> Option<u64> {
+    /// The spinlock that it spins for, as far as that is known.
+    fn wants(&self) -> Option<Wanted> {
         let spins = |number: &usize| {
             self.case
                 .function(*number)
                 .is_some_and(|name| SPINS.iter().any(|it| name.starts_with(it)))
         };
         let number = (self.at..self.at + 3).find(spins)?;
+        // What the code proves that it was called with.
+        let called_with = explain(&self.case, Some(number)).arguments.into_iter().next();
+        if let Some(lock) = called_with.and_then(|step| step.value).filter(|at| self.is_lock(*at)) {
+            return Some(Wanted { lock, proved: true });
+        }
         let frame = self.case.trace().frames.get(number)?;
         let abi = self.case.kernel.target().abi();
         // The slow path keeps the lock where it came in, or in a register that calls preserve.
         let held = abi.arguments.first().and_then(|reg| frame.regs.get(*reg));
         let preserved = abi.preserved.iter().filter_map(|reg| frame.regs.get(*reg));
-        held.into_iter().chain(preserved).find(|at| self.is_lock(*at))
+        let lock = held.into_iter().chain(preserved).find(|at| self.is_lock(*at))?;
+        Some(Wanted { lock, proved: false })
     }
 
     /// Whether a word can be a spinlock that somebody has (include/asm-generic/qspinlock_types.h).
@@ -197,7 +211,7 @@ fn by_spinlock(
     others: &[Stuck<'_>],
     class: Cause,
 ) -> Option<Finding> {
-    let lock = stuck.wants()?;
+    let Wanted { lock, proved } = stuck.wants()?;
     let function = stuck.function()?;
     let name = lock_name(inquiry, lock);
     let mut evidence = vec![
@@ -209,12 +223,13 @@ fn by_spinlock(
             command: format!("rd -32 {lock:x}"),
         },
     ];
+    let wants = |other: &Stuck<'_>| other.wants().map(|wanted| wanted.lock);
     // Who else has it: a CPU that wants what this one has, or that has it and does not get on.
     let partner = others.iter().find_map(|other| {
-        let wanted = other.wants().filter(|wanted| *wanted != lock)?;
+        let wanted = wants(other).filter(|wanted| *wanted != lock)?;
         (stuck.mentions(wanted) && other.mentions(lock)).then_some((other, wanted))
     });
-    let holder = others.iter().find(|other| other.wants() != Some(lock) && other.mentions(lock));
+    let holder = others.iter().find(|other| wants(other) != Some(lock) && other.mentions(lock));
     let (class, statement, function, confidence) = match (partner, holder) {
         (Some((other, wanted)), _) => {
             evidence.extend(other.evidence(format!(
@@ -257,7 +272,8 @@ fn by_spinlock(
                 "{} spins in {function} for the spinlock {name}; who has it is not recorded",
                 who(inquiry, stuck)
             );
-            (class, statement, function, Confidence::Certain)
+            let sure = if proved { Confidence::Certain } else { Confidence::Likely };
+            (class, statement, function, sure)
         }
     };
     Some(Finding {
