@@ -40,11 +40,11 @@ impl Place {
         Object { address: self.start, cache: self.cache.name.clone(), member }
     }
 
-    /// `object ffff… of cache kmalloc-64, in use`.
+    /// `object ffff… of slab cache kmalloc-64 (in use)`.
     pub(crate) fn words(&self) -> String {
         let state = match self.allocated {
-            Some(true) => ", in use",
-            Some(false) => ", free",
+            Some(true) => " (in use)",
+            Some(false) => " (free)",
             None => "",
         };
         format!("object {:x} of slab cache {}{state}", self.start, self.cache_name())

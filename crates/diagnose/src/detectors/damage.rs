@@ -72,7 +72,8 @@ fn finding(inquiry: &Inquiry<'_>, found: &check::Finding, class: Cause, count: u
     let word = found.address & !7;
     let run = Run::around(kernel, word).or_else(|| Run::around(kernel, word + 8));
     let more = if count > 1 { format!("; {} more such places", count - 1) } else { String::new() };
-    let bytes = run.map_or(String::new(), |run| format!("; it is part of {}", run.words()));
+    let bytes =
+        run.map_or(String::new(), |run| format!("; what is there is part of {}", run.words()));
     let place = Place::of(kernel, found.start.unwrap_or(found.address));
     // What runs over an edge comes from the object in which the run begins.
     let from = run.and_then(|run| Place::of(kernel, run.start)).filter(|from| {

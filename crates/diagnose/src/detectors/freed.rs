@@ -6,6 +6,7 @@ use crate::{
     explain::Note,
     finding::{Confidence, Evidence, Finding, Object},
     inquiry::{Detector, Inquiry},
+    place::Place,
 };
 
 pub(super) static DETECTOR: Detector =
@@ -24,9 +25,17 @@ fn find(inquiry: &Inquiry<'_>) -> Option<Finding> {
     let cache = over.cache.as_deref().unwrap_or("whose name cannot be read");
     let byte = char::from(over.byte);
     let shown = if byte.is_ascii_graphic() { format!(" ({byte:?})") } else { String::new() };
+    // That the object was free then is told by the list alone.
+    let in_use = || Place::of(inquiry.kernel, over.object)?.allocated;
+    let since = match &over.now {
+        Ok(now) if *now == over.stored => "",
+        Ok(_) if in_use() == Some(true) => "; it was handed out again since",
+        Ok(_) => "; memory has another word there now",
+        Err(_) => "; what is there now cannot be read",
+    };
     let statement = format!(
         "a free object of slab cache {cache}, {:x}, was written over with {:#04x}{shown} bytes: its \
-         free-list pointer is one of them, and the allocator took it for the next object",
+         free-list pointer was made of them, and the allocator took it for the next object{since}",
         over.object, over.byte
     );
     let mut evidence = vec![Evidence {

@@ -59,7 +59,7 @@ fn slab(inquiry: &Inquiry<'_>, memory: u64) -> Option<Finding> {
     Some(Finding {
         class: Cause::MemoryLeak,
         statement: format!(
-            "slab cache {name} has {} of {}: {objects} objects of {} bytes that were never given \
+            "slab cache {name} has {} of {}: {objects} objects of {} bytes, which nobody gave \
              back{by}",
             megabytes(bytes),
             megabytes(memory),
@@ -97,7 +97,7 @@ fn vmalloc(inquiry: &Inquiry<'_>, memory: u64) -> Option<Finding> {
     Some(Finding {
         class: Cause::MemoryLeak,
         statement: format!(
-            "{place} has {} of {} in {count} areas of vmalloc that were never given back",
+            "{place} has {} of {} in {count} areas of vmalloc, which nobody gave back",
             megabytes(bytes),
             megabytes(memory)
         ),

@@ -32,7 +32,10 @@ fn find(inquiry: &Inquiry<'_>) -> Option<Finding> {
     let (number, panic) = case.panic_caller()?;
     let by = whole(case.function(number)?);
     let frame = case.trace().frames.get(number)?;
-    let said = inquiry.report.map_or(String::new(), |report| format!(": {}", report.title));
+    // That it is a panic is said already.
+    let said = inquiry.report.map_or(String::new(), |report| {
+        format!(": {}", report.title.strip_prefix("Panic: ").unwrap_or(&report.title))
+    });
     let mut finding = Finding::new(
         Cause::PanicCalled,
         Confidence::Certain,

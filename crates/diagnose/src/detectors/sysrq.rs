@@ -1,6 +1,6 @@
 //! A crash that somebody asked for: SysRq's `c` (drivers/tty/sysrq.c).
 
-use necropsy_machine::unwind::{FoundBy, Frame};
+use necropsy_machine::unwind::{End, FoundBy, Frame};
 
 use crate::{
     cause::Cause,
@@ -36,6 +36,10 @@ fn find(inquiry: &Inquiry<'_>) -> Option<Finding> {
     };
     let by = match file {
         Some(_) => format!("{who} wrote to /proc/sysrq-trigger"),
+        // Of a stack that is not whole the write may be the part that is missing.
+        None if case.trace().end != End::Complete => {
+            format!("it is not known how, while {who} ran")
+        }
         None => format!("not through /proc (by a key, a serial line), while {who} ran"),
     };
     let frames = [

@@ -34,13 +34,10 @@ fn find(inquiry: &Inquiry<'_>) -> Option<Finding> {
         _ => None,
     };
     let statement = format!("the {what} at {} fired{}", at.location, why.unwrap_or_default());
-    Some(Finding::new(
-        class,
-        Confidence::Certain,
-        statement,
-        vec![
-            Evidence::instruction(at),
-            Evidence::shown("the conditions that lead there, and what they compared", "explain"),
-        ],
-    ))
+    let mut evidence = vec![Evidence::instruction(at)];
+    if !explanation.ways.is_empty() {
+        let what = "the conditions that lead there, and what they compared";
+        evidence.push(Evidence::shown(what, "explain"));
+    }
+    Some(Finding::new(class, Confidence::Certain, statement, evidence))
 }

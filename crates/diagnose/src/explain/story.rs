@@ -3,7 +3,10 @@
 
 use necropsy_linux::Kernel;
 
-use super::explanation::{Explanation, Happened, Known, Likelihood, Look, Note, Step, StepNote};
+use super::{
+    explanation::{Explanation, Happened, Known, Likelihood, Look, Note, Step, StepNote},
+    words,
+};
 use crate::place::Place;
 
 /// Lines that a first reader wants to read.
@@ -22,6 +25,12 @@ pub(super) fn tell(kernel: &Kernel, explanation: &Explanation) -> Vec<String> {
         (Happened::Trap { .. }, Some(at)) => {
             lines.push(format!("{}: {}", at.location, lower(&explanation.what.to_string())));
         }
+        (Happened::Division, Some(at)) => lines.push(format!(
+            "{} ({}): {}",
+            at.location,
+            at.text,
+            lower(&explanation.what.to_string())
+        )),
         (what, _) => lines.push(what.to_string()),
     }
     let possible = explanation
@@ -69,15 +78,22 @@ fn hands(kernel: &Kernel, steps: &[Step]) -> Vec<String> {
             }
             break;
         };
-        let name = step.name.clone().unwrap_or_else(|| {
-            let place = &step.place;
-            let register =
-                place != "divisor" && place.bytes().all(|byte| byte.is_ascii_alphanumeric());
-            if register { format!("%{place}") } else { place.clone() }
+        // That a pointer is one into a frame is said of the value itself.
+        if step.name.as_deref() == Some(words::OWN_FRAME) {
+            break;
+        }
+        let name = step.name.clone().unwrap_or_else(|| match step.place.as_str() {
+            "divisor" => "The divisor".to_owned(),
+            place if place.bytes().all(|byte| byte.is_ascii_alphanumeric()) => format!("%{place}"),
+            place => place.to_owned(),
         });
         let told = lines.iter().any(|line: &String| line.starts_with(&format!("{name} is ")));
         let is = if told { "had been" } else { "is" };
-        let shown = if value < 0x10000 { format!("{value:#x}") } else { format!("{value:016x}") };
+        let shown = match value {
+            0..10 => value.to_string(),
+            10..0x10000 => format!("{value:#x}"),
+            _ => format!("{value:016x}"),
+        };
         let looks: Vec<String> = step
             .looks
             .iter()

@@ -196,7 +196,7 @@ fn overwritten(found: &Overwritten, f: &mut Formatter<'_>) -> fmt::Result {
     }
     match &found.now {
         Ok(now) if *now == stored => f.write_str("; memory still holds it")?,
-        Ok(now) => write!(f, "; memory holds {now:x} since the object was handed out again")?,
+        Ok(now) => write!(f, "; memory holds {now:x} there now")?,
         Err(fault) => write!(f, "; {fault}")?,
     }
     write!(f, ". The free object {:016x} of ", found.object)?;

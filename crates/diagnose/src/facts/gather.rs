@@ -1,8 +1,10 @@
 //! Gathering what the page holds.
 
+use std::fmt::Display;
+
 use jiff::Timestamp;
 use necropsy_linux::{
-    Error, Kernel,
+    Kernel,
     printk::Log,
     task::{State, Task},
 };
@@ -33,7 +35,7 @@ impl Facts {
     /// The same; `quick` leaves out what looks at all of memory or at all tasks.
     pub fn gather_with(kernel: &Kernel, quick: bool) -> Facts {
         let mut missing = Vec::new();
-        let mut note = |what: &str, error: &Error| missing.push(format!("{what}: {error}"));
+        let mut note = |what: &str, why: &dyn Display| missing.push(format!("{what}: {why}"));
         let log = kernel.log().map_err(|error| note("log", &error)).unwrap_or_default();
         let machine = machine(kernel, &log, &mut note);
         let reports = necropsy_oops::reports_of_lines(log::lines(&log), &Options::default());
@@ -45,6 +47,9 @@ impl Facts {
         let found = kernel.find_panic_task();
         if let Err(error) = &found {
             note("panicked task", error);
+        }
+        if found.is_ok() && reports.is_empty() && !log.records.is_empty() {
+            note("report", &no_report(&log));
         }
         let task = found.ok().map(|task| scene(kernel, task, &inquiry));
         let stack: Vec<String> = task.iter().flat_map(|task| task.stack.clone()).collect();
@@ -88,6 +93,17 @@ impl Facts {
     }
 }
 
+/// Why the log of a machine that panicked tells of no trouble.
+fn no_report(log: &Log) -> &'static str {
+    match log.records.first() {
+        Some(first) if first.seq > 0 => {
+            "the log holds none: what the kernel said of this was written over by later lines, or never \
+             got there"
+        }
+        _ => "the log holds none: what the kernel said of this never got there",
+    }
+}
+
 /// What happened: who ran what for whom, and what failed there.
 fn story(inquiry: &Inquiry<'_>, task: Option<&Scene>) -> Vec<String> {
     let mut lines = Vec::new();
@@ -107,7 +123,7 @@ fn story(inquiry: &Inquiry<'_>, task: Option<&Scene>) -> Vec<String> {
     lines
 }
 
-fn machine(kernel: &Kernel, log: &Log, note: &mut dyn FnMut(&str, &Error)) -> Machine {
+fn machine(kernel: &Kernel, log: &Log, note: &mut dyn FnMut(&str, &dyn Display)) -> Machine {
     let dump = kernel.target().dump();
     let mut machine = Machine {
         cpus: kernel.cpu_counts().present,
