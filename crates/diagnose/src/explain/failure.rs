@@ -66,18 +66,16 @@ pub(super) fn find(case: &Case<'_>, index: usize, bytes: &[u8]) -> Failure {
         let why = match kernel.target().is_text(frame.pc) {
             true if bytes.is_empty() => NoCode::Unreadable,
             true => NoCode::NoInstruction,
-            false => {
-                why_bad(kernel, frame.pc, 1, false).map_or(NoCode::Nothing, NoCode::BadAddress)
-            }
+            false => no_code(kernel, frame.pc).unwrap_or(NoCode::Nothing),
         };
         return Failure::Jump { to: frame.pc, why, here: false };
     };
     if !kernel.target().is_text(frame.pc) {
-        let why = match (why_bad(kernel, frame.pc, 1, false), kernel.target().protection(frame.pc))
-        {
-            (Some(why), _) => NoCode::BadAddress(why),
-            (None, Some(allowed)) if !allowed.executable => NoCode::NotExecutable,
-            _ => NoCode::NotKernel,
+        let why = match (no_code(kernel, frame.pc), kernel.target().protection(frame.pc)) {
+            (Some(NoCode::BadAddress(why)), _) => NoCode::BadAddress(why),
+            (_, Some(allowed)) if !allowed.executable => NoCode::NotExecutable,
+            (Some(why), _) => why,
+            (None, _) => NoCode::NotKernel,
         };
         return Failure::Jump { to: frame.pc, why, here: false };
     }
@@ -108,6 +106,17 @@ pub(super) fn find(case: &Case<'_>, index: usize, bytes: &[u8]) -> Failure {
     Failure::Nothing
 }
 
+/// Why no code can be executed at an address that no image is known to have; where the dump lacks what
+/// would tell of it, that is all there is to say.
+fn no_code(kernel: &Kernel, at: u64) -> Option<NoCode> {
+    if let Some(why) = why_bad(kernel, at, 1, false) {
+        return Some(NoCode::BadAddress(why));
+    }
+    let modules_lack = kernel.modules().1.is_some_and(|error| error.fault().is_some());
+    let lacks = kernel.target().translate(at).is_err();
+    (lacks || (modules_lack && at >= kernel.target().modules_base())).then_some(NoCode::Unreadable)
+}
+
 /// What the processor itself says of an access that failed.
 fn told(kernel: &Kernel, regs: &Regs) -> Option<Failure> {
     let (register, write) = kernel.target().architecture().failed_access(regs)?;
@@ -132,7 +141,10 @@ fn wild_call(case: &Case<'_>, index: usize, effects: &Effects) -> Option<Failure
     if target.is_text(to) {
         return None;
     }
-    let why = why_bad(case.kernel, to, 1, false).map_or(NoCode::NotKernel, NoCode::BadAddress);
+    let why = no_code(case.kernel, to).unwrap_or(NoCode::NotKernel);
+    if why == NoCode::Unreadable {
+        return None;
+    }
     Some(Failure::Jump { to, why, here: thunk.is_none() })
 }
 
