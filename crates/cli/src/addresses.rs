@@ -45,6 +45,15 @@ pub(crate) fn count(text: &str) -> Result<u64, CommandError> {
         .map_err(|_| CommandError::usage(format!("{text} is not a number")))
 }
 
+/// `schedule`, `schedule+20`, `schedule+0x14`.
+pub(crate) fn with_offset(name: &str, offset: u64, hex: bool) -> String {
+    match (offset, hex) {
+        (0, _) => name.to_owned(),
+        (_, true) => format!("{name}+{offset:#x}"),
+        (_, false) => format!("{name}+{offset}"),
+    }
+}
+
 fn is_one_word(text: &str) -> bool {
     text.chars().all(|c| c.is_alphanumeric() || c == '_')
 }

@@ -22,7 +22,7 @@ pub(crate) fn run(args: &CacheArgs) -> Status {
     });
     match told {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            eprintln!("necropsy: {error}");
+            complain!("necropsy: {error}");
             Status::Failed
         }
         _ => Status::Done,

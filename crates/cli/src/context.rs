@@ -26,7 +26,8 @@ impl Context {
         }
     }
 
-    fn write(&self, line: &mut dyn Write) -> std::fmt::Result {
+    /// Its lines.
+    pub(crate) fn write(&self, line: &mut dyn Write) -> std::fmt::Result {
         let unknown = || "?".to_owned();
         let task = self.task.0;
         writeln!(line, "    PID: {}", self.pid.map_or_else(unknown, |p| p.to_string()))?;

@@ -84,13 +84,13 @@ fn parse_level(text: &str) -> Result<u32, String> {
 /// Writes the new dump, and tells what became of the pages.
 pub(crate) fn run(args: &ConvertArgs) -> Status {
     if args.request.files.iter().any(|file| same_file(file, &args.out)) {
-        eprintln!("necropsy: {}: is one of the files to read", args.out.display());
+        complain!("necropsy: {}: is one of the files to read", args.out.display());
         return Status::Usage;
     }
     let mut dump = match args.request.open_dump() {
         Ok(dump) => dump,
         Err(error) => {
-            eprintln!("necropsy: {error}");
+            complain!("necropsy: {error}");
             return Status::CannotOpen;
         }
     };
@@ -103,18 +103,18 @@ pub(crate) fn run(args: &ConvertArgs) -> Status {
         match touch(&kernel, &Arc::new(args.request.debug_files()), file) {
             Ok(ran) => status = ran,
             Err(error) => {
-                eprintln!("necropsy: {error}");
+                complain!("necropsy: {error}");
                 return error.status();
             }
         }
     }
     match write(args, &kernel) {
         Ok(stats) => {
-            eprintln!("{}", summary(args, &stats));
+            complain!("{}", summary(args, &stats));
             status
         }
         Err(error) => {
-            eprintln!("necropsy: {}: {error}", args.out.display());
+            complain!("necropsy: {}: {error}", args.out.display());
             Status::Failed
         }
     }
@@ -148,7 +148,7 @@ fn touch(
             let ran = run_captured(&mut session, line, &capture);
             if ran != Status::Done && form == Form::Text {
                 let said = capture.take();
-                eprintln!("{}: {line}: {}", file.display(), said.lines().last().unwrap_or(""));
+                complain!("{}: {line}: {}", file.display(), said.lines().last().unwrap_or(""));
             }
             status = status.then(ran);
         }

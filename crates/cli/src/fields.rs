@@ -47,7 +47,10 @@ pub(crate) fn no_type(kernel: &Kernel, tag: &str) -> String {
         return format!("{tag}: a variable, not a structure: its address is &{tag}");
     }
     let names = Names::types(kernel, "", usize::MAX);
-    format!("{tag}: no such structure{}", near::hint(tag, names.iter().map(String::as_str)))
+    format!(
+        "{tag}: no such structure or union{}",
+        near::hint(tag, names.iter().map(String::as_str))
+    )
 }
 
 /// That a type has no such member, and which it may have been.

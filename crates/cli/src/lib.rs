@@ -4,6 +4,29 @@
 //! terminals. A line's way: [`language`] takes it apart, [`registry`] knows the command,
 //! [`parsed`] sorts its words, the command runs on the [`session`], and [`render`] prints.
 #![forbid(unsafe_code)]
+// They end the program when nobody reads what it prints: `necropsy … 2>&1 | head`.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
+/// A line on the error stream, whether or not anybody reads it.
+macro_rules! complain {
+    ($($text:tt)*) => {{
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stderr(),
+            format_args!("{}\n", format_args!($($text)*)),
+        );
+    }};
+}
+
+/// A line on the standard output, whether or not anybody reads it.
+macro_rules! say {
+    () => { say!("") };
+    ($($text:tt)*) => {{
+        let _ = std::io::Write::write_fmt(
+            &mut std::io::stdout(),
+            format_args!("{}\n", format_args!($($text)*)),
+        );
+    }};
+}
 
 mod addresses;
 pub mod aliases;

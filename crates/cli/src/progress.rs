@@ -23,7 +23,7 @@ pub(crate) fn listener() -> impl Fn(Event<'_>) + Send + Sync + 'static {
                 step(&mut bar, DOWNLOADING_SOME, done, None);
             }
             Event::DownloadOver => over(&mut bar),
-            message if message.is_message() => eprintln!("necropsy: {message}"),
+            message if message.is_message() => complain!("necropsy: {message}"),
             _ => {}
         }
     }

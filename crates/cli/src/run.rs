@@ -37,7 +37,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Status {
     }
     let invocation = if called.is_some_and(|name| name == "crash") {
         crash_args::parse(arguments.into_iter().skip(1)).map_err(|error| {
-            eprintln!("crash: {error}");
+            complain!("crash: {error}");
             Status::Usage
         })
     } else {
@@ -76,7 +76,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Status {
             match shown {
                 Ok(()) | Err(CommandError::BrokenPipe) => Status::Done,
                 Err(error) => {
-                    eprintln!("necropsy: {error}");
+                    complain!("necropsy: {error}");
                     error.status()
                 }
             }
@@ -105,7 +105,7 @@ fn on_dump(request: &Request, command: &'static Command, words: Vec<String>) -> 
             return match shown.and_then(|()| out.finish()) {
                 Ok(()) | Err(CommandError::BrokenPipe) => Status::Done,
                 Err(error) => {
-                    eprintln!("necropsy: {error}");
+                    complain!("necropsy: {error}");
                     error.status()
                 }
             };
@@ -125,7 +125,7 @@ fn on_dump(request: &Request, command: &'static Command, words: Vec<String>) -> 
 fn written(result: io::Result<()>) -> Status {
     match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            eprintln!("necropsy: {error}");
+            complain!("necropsy: {error}");
             Status::Failed
         }
         _ => Status::Done,
@@ -136,7 +136,7 @@ fn with_session(request: &Request, work: impl FnOnce(&mut Session)) -> Status {
     match request.session() {
         // A crash folder whose dump was not written still has the kernel's own words.
         Err(OpenError::OnlyLog { folder, log }) => {
-            eprintln!(
+            complain!(
                 "necropsy: {}: no dump is in it, only a kernel's log: necropsy oops {}",
                 folder.display(),
                 log.display()
@@ -144,7 +144,7 @@ fn with_session(request: &Request, work: impl FnOnce(&mut Session)) -> Status {
             oops::run(&oops::OopsArgs::of(log))
         }
         Err(error) => {
-            eprintln!("necropsy: {error}");
+            complain!("necropsy: {error}");
             Status::CannotOpen
         }
         Ok(mut session) => {
@@ -196,7 +196,7 @@ fn vmcoreinfo(request: &Request, key: &str) -> Status {
     let dump = match request.open_dump() {
         Ok(dump) => dump,
         Err(error) => {
-            eprintln!("crash: {error}");
+            complain!("crash: {error}");
             return Status::CannotOpen;
         }
     };
@@ -204,7 +204,7 @@ fn vmcoreinfo(request: &Request, key: &str) -> Status {
         Some(value) => written(writeln!(io::stdout(), "{value}")),
         None => {
             // crash prints this word, and scripts look for it.
-            println!("unknown");
+            say!("unknown");
             Status::Missing
         }
     }

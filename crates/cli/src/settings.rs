@@ -56,6 +56,13 @@ pub struct Settings {
     pub error: ErrorTarget,
 }
 
+impl Settings {
+    /// Whether numbers are printed in hexadecimal.
+    pub fn hex(&self) -> bool {
+        self.radix == Radix::Hexadecimal
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Settings {

@@ -49,6 +49,8 @@ pub struct View<'a> {
     memory: Memory<'a>,
     history: Cow<'a, [Value]>,
     frame: Option<Selection>,
+    /// Where no frame is selected: as the task that is set stopped.
+    stopped: Option<Regs>,
 }
 
 /// The selected frame as an expression sees it.
@@ -61,7 +63,7 @@ struct Selection {
 impl<'a> View<'a> {
     /// Memory of any address space; symbols and types are the kernel's.
     pub fn new(kernel: &'a Kernel, memory: Memory<'a>) -> Self {
-        View { kernel, memory, history: Cow::Borrowed(&[]), frame: None }
+        View { kernel, memory, history: Cow::Borrowed(&[]), frame: None, stopped: None }
     }
 
     /// With the values that `$` and `$1` mean.
@@ -78,7 +80,9 @@ impl<'a> View<'a> {
         // A frame of another task than the one that was set is selected no more.
         let context = session.context(self.kernel).ok().map(|task| task.address);
         if session.frame.is_none_or(|(of, _)| Some(of) != context) {
-            return Ok(self);
+            let started =
+                session.context(self.kernel).ok().and_then(|task| task.trace_start().ok());
+            return Ok(View { stopped: started.map(|(start, _)| start.regs), ..self });
         }
         let selected = session.selected_frame(self.kernel)?;
         let regs = selected.regs(self.kernel.target().abi());
@@ -105,6 +109,19 @@ impl<'a> View<'a> {
     }
 }
 
+/// Of an object neither end of which can be read, one reason says more than one for each member.
+///
+/// # Errors
+/// That reason.
+pub(crate) fn readable(view: &View<'_>, address: u64, size: u64) -> Read<()> {
+    let mut byte = [0];
+    let ends = [address, address.wrapping_add(size.saturating_sub(1))];
+    match ends.map(|end| view.read(end, &mut byte)) {
+        [Err(fault), Err(_)] => Err(fault),
+        _ => Ok(()),
+    }
+}
+
 impl Scope for View<'_> {
     fn types(&self) -> &Types {
         self.kernel.types()
@@ -125,7 +142,10 @@ impl Scope for View<'_> {
     fn register(&self, name: &str) -> Option<u64> {
         match &self.frame {
             Some(frame) => frame.regs.get(self.kernel.target().register(name)?),
-            None => self.kernel.register(name),
+            None => {
+                let stopped = |regs: Regs| regs.get(self.kernel.target().register(name)?);
+                self.stopped.and_then(stopped).or_else(|| self.kernel.register(name))
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use necropsy_machine::scope::Scope;
 
 use crate::{
     Outcome,
+    addresses::with_offset,
     memory::Memory,
     render::{Hex, Output},
     rows::memory::MemoryRow,
@@ -18,7 +19,7 @@ pub(crate) enum Show {
     Hex { text: bool },
     Signed,
     Unsigned,
-    Symbols { caches: bool, addresses: bool },
+    Symbols { caches: bool, addresses: bool, hex: bool },
 }
 
 /// The words of a dump.
@@ -83,8 +84,8 @@ fn line(kernel: &Kernel, address: u64, bytes: &[u8], format: &Format, out: &mut 
     };
     let values: Vec<Hex> = bytes.chunks_exact(format.size).map(|c| Hex(word(c))).collect();
     let symbols = match format.show {
-        Show::Symbols { caches, addresses } => {
-            values.iter().map(|v| name_of(kernel, v.0, caches, addresses)).collect()
+        Show::Symbols { caches, addresses, hex } => {
+            values.iter().map(|v| name_of(kernel, v.0, caches, addresses, hex)).collect()
         }
         _ => Vec::new(),
     };
@@ -125,9 +126,15 @@ fn printable(bytes: &[u8]) -> String {
 }
 
 /// `symbol+offset`, or `[cache]` for an address within a slab object.
-fn name_of(kernel: &Kernel, value: u64, caches: bool, addresses: bool) -> Option<String> {
+fn name_of(
+    kernel: &Kernel,
+    value: u64,
+    caches: bool,
+    addresses: bool,
+    hex: bool,
+) -> Option<String> {
     if let Some((name, offset)) = kernel.symbolize(value) {
-        return Some(if offset == 0 { name } else { format!("{name}+{offset}") });
+        return Some(with_offset(&name, offset, hex));
     }
     if !caches {
         return None;

@@ -629,7 +629,9 @@ impl<'k> Task<'k> {
     pub fn strings(&self, environment: bool) -> Result<Vec<String>> {
         let kernel = self.kernel;
         let shape = &kernel.shapes().mm;
-        let mm = self.mm()?.ok_or_else(|| Error::absent("address space: a kernel thread"))?;
+        let mm = self
+            .mm()?
+            .ok_or_else(|| Error::absent("address space: a kernel thread, or an exiting task"))?;
         let (start, end) = if environment {
             (&shape.env_start, &shape.env_end)
         } else {

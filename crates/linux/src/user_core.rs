@@ -106,7 +106,9 @@ impl<'k> UserCore<'k> {
                 "core file for {arch}: only those of x86_64 are known"
             )));
         }
-        let mm = task.mm()?.ok_or_else(|| Error::absent("address space: a kernel thread"))?;
+        let mm = task
+            .mm()?
+            .ok_or_else(|| Error::absent("address space: a kernel thread, or an exiting task"))?;
         let (mappings, errors) = kernel.mappings(mm)?;
         let tgid = task.tgid()?;
         let mut threads: Vec<Task<'k>> = kernel

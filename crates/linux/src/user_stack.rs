@@ -57,7 +57,9 @@ impl Task<'_> {
     /// It has no user space, or those registers are not known.
     pub fn user_trace(&self) -> Result<UserTrace> {
         let kernel = self.kernel();
-        let mm = self.mm()?.ok_or_else(|| Error::absent("user space: a kernel thread"))?;
+        let mm = self
+            .mm()?
+            .ok_or_else(|| Error::absent("user space: a kernel thread, or an exiting task"))?;
         let (vmas, _) = kernel.mappings(mm)?;
         let running = kernel.running_on(*self);
         let noted = running.and_then(|cpu| kernel.cpu_regs(cpu).ok()).map(|(regs, _)| regs);

@@ -1,6 +1,8 @@
 //! Memory nodes, their zones, and the free frames of each: the buddy allocator's and those that
 //! CPUs keep at hand (include/linux/mmzone.h, mm/page_alloc.c).
 
+use std::sync::OnceLock;
+
 use crate::{
     Kernel,
     error::{Error, Result},
@@ -112,6 +114,10 @@ const MAX_NODES: u64 = 1024;
 /// More runs on one list than memory has room for.
 const MAX_RUNS: usize = 64_000_000;
 
+/// The nodes, read once.
+#[derive(Debug, Default)]
+struct Nodes(OnceLock<Vec<MemoryNode>>);
+
 impl Kernel {
     /// The memory nodes.
     ///
@@ -143,6 +149,15 @@ impl Kernel {
             })
         };
         addresses.into_iter().map(node).collect()
+    }
+
+    /// The memory node that a page frame belongs to; `None` where the spans of nodes overlap there,
+    /// or cannot be read.
+    pub fn node_of_frame(&self, pfn: u64) -> Option<u64> {
+        let nodes = self.memo::<Nodes>().0.get_or_init(|| self.memory_nodes().unwrap_or_default());
+        let has = |node: &&MemoryNode| pfn.wrapping_sub(node.start_pfn) < node.spanned;
+        let mut nodes = nodes.iter().filter(has);
+        nodes.next().filter(|_| nodes.next().is_none()).map(|node| node.node)
     }
 
     /// All zones, those without memory too, by node.

@@ -14,6 +14,7 @@ mod text;
 pub use layout::{Offsets, declaration, type_name, write_definition, write_member_offsets};
 pub use members::{write_instance, write_members};
 pub use render::render;
+use text::quote_folded;
 pub use text::{char_literal, quote};
 
 use crate::{

@@ -7,14 +7,14 @@ use necropsy_machine::{image::Located, scope::Scope};
 
 use crate::rows::code::{InstructionRow, SourceRow};
 use crate::{
-    CommandError, Outcome, addresses,
+    CommandError, Outcome,
+    addresses::{self, with_offset},
     command::{Arg, Command, Example, Opt},
     memory::{Memory, is_kernel_address},
     numbers,
     parsed::Parsed,
     render::{Hex, Output},
     session::Session,
-    settings::Radix,
     source::Source,
 };
 
@@ -79,7 +79,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     };
     let hex = match parsed.one_of(&[HEXADECIMAL, DECIMAL])? {
         Some(flag) => flag == HEXADECIMAL,
-        None => session.settings.radix == Radix::Hexadecimal,
+        None => session.settings.hex(),
     };
     let skip = match parsed.value(SKIP) {
         Some(text) => addresses::count(text)?.min(MAX_FUNCTION),
@@ -420,15 +420,6 @@ pub(super) fn range(session: &Session, start: u64, end: u64, out: &mut Output) -
         show(&kernel, &instruction, None, false, out)?;
     }
     fault.map_or(Ok(()), |fault| Err(fault.into()))
-}
-
-/// `schedule`, `schedule+20`.
-fn with_offset(name: &str, offset: u64, hex: bool) -> String {
-    match (offset, hex) {
-        (0, _) => name.to_owned(),
-        (_, true) => format!("{name}+{offset:#x}"),
-        (_, false) => format!("{name}+{offset}"),
-    }
 }
 
 #[cfg(test)]

@@ -98,6 +98,13 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     last
 }
 
+/// What chooses tasks, apart from their names and numbers, and the commands that may follow.
+pub(crate) fn words() -> impl Iterator<Item = &'static str> {
+    let words = KINDS.iter().chain(&STATES).chain(MANY).chain(EACH);
+    words.copied().filter(|word| *word != "??")
+}
+
+const KINDS: [&str; 4] = ["kernel", "user", "gleader", "active"];
 const STATES: [&str; 13] =
     ["RU", "IN", "UN", "ST", "ZO", "TR", "SW", "DE", "WA", "PA", "ID", "NE", "??"];
 
@@ -107,7 +114,7 @@ fn choose<'k>(kernel: &'k Kernel, words: &[String]) -> Result<Vec<Task<'k>>, Com
     let mut named = Vec::new();
     for word in words {
         match word.as_str() {
-            "kernel" | "user" | "gleader" | "active" => kinds.push(word.as_str()),
+            kind if KINDS.contains(&kind) => kinds.push(kind),
             state if STATES.contains(&state) => states.push(state),
             other => named.push(other.to_owned()),
         }

@@ -58,29 +58,35 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let mut problems = Problems::default();
     let mut found = 0;
     let mut between = false;
-    let mut gap = |out: &mut Output| -> Outcome {
-        if between {
-            out.line("")?;
-        }
-        between = true;
-        Ok(())
-    };
     if all || one(SHARED) || one(DETAILS) {
-        gap(out)?;
-        found += shared(kernel, task, parsed, &mut problems, out)?;
+        found += shared(kernel, task, parsed, &mut between, &mut problems, out)?;
     }
     if all || one(SEMAPHORES) {
-        gap(out)?;
-        found += semaphores(kernel, task, parsed, &mut problems, out)?;
+        found += semaphores(kernel, task, parsed, &mut between, &mut problems, out)?;
     }
     if all || one(MESSAGES) {
-        gap(out)?;
-        found += messages(kernel, task, parsed, &mut problems, out)?;
+        found += messages(kernel, task, parsed, &mut between, &mut problems, out)?;
     }
     if found == 0 && !parsed.args.is_empty() {
         return Err(CommandError::failed(format!("{}: no such object", parsed.args.join(" "))));
     }
     problems.report("object", out)
+}
+
+/// Whether a kind of object is shown: always, unless ids were asked for and it has none of them.
+fn begins(
+    parsed: &Parsed,
+    count: usize,
+    between: &mut bool,
+    out: &mut Output,
+) -> Result<bool, CommandError> {
+    if count == 0 && !parsed.args.is_empty() {
+        return Ok(false);
+    }
+    if std::mem::replace(between, true) {
+        out.line("")?;
+    }
+    Ok(true)
 }
 
 /// An id is decimal, an address hexadecimal, as in crash.
@@ -134,6 +140,7 @@ fn shared(
     kernel: &Kernel,
     task: Task<'_>,
     parsed: &Parsed,
+    between: &mut bool,
     problems: &mut Problems,
     out: &mut Output,
 ) -> Result<usize, CommandError> {
@@ -144,6 +151,9 @@ fn shared(
     problems.extend(errors);
     let segments: Vec<Shm> =
         segments.into_iter().filter(|segment| wanted(parsed, &segment.perm)).collect();
+    if !begins(parsed, segments.len(), between, out)? {
+        return Ok(0);
+    }
     if !details {
         out.title(HEADING)?;
     }
@@ -191,12 +201,16 @@ fn semaphores(
     kernel: &Kernel,
     task: Task<'_>,
     parsed: &Parsed,
+    between: &mut bool,
     problems: &mut Problems,
     out: &mut Output,
 ) -> Result<usize, CommandError> {
     let (sets, errors) = kernel.semaphores(task)?;
     problems.extend(errors);
     let sets: Vec<Semaphores> = sets.into_iter().filter(|set| wanted(parsed, &set.perm)).collect();
+    if !begins(parsed, sets.len(), between, out)? {
+        return Ok(0);
+    }
     out.title("SEM_ARRAY        KEY      SEMID      UID   PERMS NSEMS")?;
     for set in &sets {
         let mut row = row("sem", &set.perm);
@@ -227,6 +241,7 @@ fn messages(
     kernel: &Kernel,
     task: Task<'_>,
     parsed: &Parsed,
+    between: &mut bool,
     problems: &mut Problems,
     out: &mut Output,
 ) -> Result<usize, CommandError> {
@@ -234,6 +249,9 @@ fn messages(
     problems.extend(errors);
     let queues: Vec<Queue> =
         queues.into_iter().filter(|queue| wanted(parsed, &queue.perm)).collect();
+    if !begins(parsed, queues.len(), between, out)? {
+        return Ok(0);
+    }
     out.title("MSG_QUEUE        KEY      MSQID      UID   PERMS USED-BYTES   MESSAGES")?;
     for queue in &queues {
         let mut row = row("msg", &queue.perm);

@@ -27,12 +27,28 @@ const LOAD: Opt = Opt::value(
 const LOAD_ALL: Opt = Opt::flag("-S", "as -s, of all modules");
 const FORGET: Opt = Opt::value("-d", "module", "forget the debug information of this module");
 const FORGET_ALL: Opt = Opt::flag("-D", "as -d, of all modules");
+const ACCEPTED: [Opt; 4] = [
+    Opt::flag("-r", "accepted: symbols are always read anew"),
+    Opt::flag("-R", "accepted: the dump does not change"),
+    Opt::flag("-o", "accepted: there is no old method"),
+    Opt::flag("-g", "accepted: sections are known without"),
+];
 
 pub(crate) static COMMAND: Command = Command {
     names: &["mod", "lsmod"],
     summary: "loaded modules",
     synopsis: "[-t]\n-s module [object]\n-S [directory]\n-d module\n-D",
-    options: &[TAINTED, LOAD, LOAD_ALL, FORGET, FORGET_ALL],
+    options: &[
+        TAINTED,
+        LOAD,
+        LOAD_ALL,
+        FORGET,
+        FORGET_ALL,
+        ACCEPTED[0],
+        ACCEPTED[1],
+        ACCEPTED[2],
+        ACCEPTED[3],
+    ],
     rows: &[ModuleRow::TYPE],
     args: &[Arg::File],
     description: "\

@@ -18,7 +18,10 @@ use crate::{
 
 const SOCKETS: Opt = Opt::flag("-s", "sockets of tasks");
 const STRUCTURES: Opt = Opt::flag("-S", "sockets of tasks, member by member");
-const NAMESPACE: Opt = Opt::value("-n", "task", "the devices that this task sees");
+const NAMESPACE: Opt = Opt::flag(
+    "-n",
+    "the devices that a task sees: the one that is named, else the one that is set",
+);
 const NEIGHBOURS: Opt = Opt::flag("-a", "the table of ARP");
 const CONVERT: Opt = Opt::value("-N", "number", "an IPv4 address as the kernel stores it");
 const REFERENCE: Opt = Opt::value("-R", "reference", "with -s, only this descriptor or address");
@@ -28,7 +31,7 @@ const DECIMAL: Opt = Opt::flag("-d", "with -S, numbers in decimal");
 pub(crate) static COMMAND: Command = Command {
     names: &["net"],
     summary: "network devices and sockets",
-    synopsis: "[-n task]\n[-s | -S [-x | -d]] [-R reference] [pid | task | name] ...\n-a | -N number",
+    synopsis: "[-n [task]]\n[-s | -S [-x | -d]] [-R reference] [pid | task | name] ...\n-a | -N number",
     options: &[
         SOCKETS,
         STRUCTURES,
@@ -42,8 +45,8 @@ pub(crate) static COMMAND: Command = Command {
     rows: &[NetDeviceRow::TYPE, SocketRow::TYPE, NeighbourRow::TYPE],
     args: &[Arg::Task],
     description: "\
-Shows network devices with their addresses: those of the first network, or those that the task given
-with -n sees. -s shows the sockets of tasks: family and type, the names of both ends (address and
+Shows network devices with their addresses: those of the first network, or with -n those that a task
+sees. -s shows the sockets of tasks: family and type, the names of both ends (address and
 port, path of a unix socket, port of a netlink socket, device of a packet socket), and the state.",
     examples: &[
         Example { about: "Devices.", line: "net", output: "" },
@@ -79,24 +82,24 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
                 sockets(session, kernel, task, parsed, &mut between, &mut problems, out)?;
             }
         }
-        _ if !parsed.args.is_empty() => {
+        Some(_) => {
+            let task = tasks::select_or_context(session, kernel, &parsed.args)?.pop();
+            devices(kernel, task, &mut problems, out)?;
+        }
+        None if !parsed.args.is_empty() => {
             return Err(parsed.wrong("tasks have sockets: -s shows them"));
         }
-        _ => devices(kernel, parsed.value(NAMESPACE), &mut problems, out)?,
+        None => devices(kernel, None, &mut problems, out)?,
     }
     problems.report("network", out)
 }
 
 fn devices(
     kernel: &Kernel,
-    task: Option<&str>,
+    task: Option<Task<'_>>,
     problems: &mut Problems,
     out: &mut Output,
 ) -> Outcome {
-    let task = match task {
-        Some(word) => tasks::select(kernel, &[word.to_owned()])?.pop(),
-        None => None,
-    };
     let (devices, errors) = kernel.net_devices(kernel.network(task)?)?;
     problems.extend(errors);
     out.title("   NET_DEVICE     NAME       IP ADDRESS(ES)")?;

@@ -120,6 +120,9 @@ fn run(session: &mut Session, parsed: &Parsed, radix: Option<Radix>, out: &mut O
         return formatted(session, &view, &text, value, letter, out);
     }
     // A value of which nothing can be read is a failure; parts of one are shown in their places.
+    if let (Some(address), Some(size)) = (value.address(), view.types().size_of(value.ty)) {
+        values::readable(&view, address, size)?;
+    }
     let rendered = render(&view, &value, &style);
     if let format::Rendered::Fault(error) = &rendered {
         return Err(CommandError::failed(error.to_string()));

@@ -98,7 +98,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         .kernel
         .clone()
         .ok_or_else(|| CommandError::missing("no dump is open: start with `necropsy DUMP`"))?;
-    let format = format(parsed, kernel.target().dump().big_endian())?;
+    let format = format(parsed, kernel.target().dump().big_endian(), session.settings.hex())?;
     let mut address = session.address(parsed.need(0, "an address")?)?;
     if let Some(offset) = parsed.value(OFFSET) {
         address = address.wrapping_add(session.number(offset)?);
@@ -137,7 +137,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     }
 }
 
-fn format(parsed: &Parsed, is_big: bool) -> Result<Format, CommandError> {
+fn format(parsed: &Parsed, is_big: bool, hex: bool) -> Result<Format, CommandError> {
     let size = match parsed.one_of(&[BYTES, WORDS_16, WORDS_32, WORDS_64])? {
         Some(BYTES) => 1,
         Some(WORDS_16) => 2,
@@ -152,7 +152,8 @@ fn format(parsed: &Parsed, is_big: bool) -> Result<Format, CommandError> {
             if size != 8 {
                 return Err(parsed.wrong(format_args!("{} is for 64-bit words", flag.flag)));
             }
-            Show::Symbols { caches: flag != SYMBOLS, addresses: flag == CACHE_ADDRESSES }
+            let (caches, addresses) = (flag != SYMBOLS, flag == CACHE_ADDRESSES);
+            Show::Symbols { caches, addresses, hex }
         }
         _ => Show::Hex { text: !parsed.has(NO_TEXT) },
     };

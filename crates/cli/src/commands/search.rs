@@ -297,8 +297,11 @@ fn mapped(
 ) -> Outcome {
     let (memory, mut ranges) = if parsed.has(USER) {
         let task = session.context(kernel)?;
-        let mm =
-            task.mm()?.ok_or_else(|| CommandError::failed("a kernel thread has no user memory"))?;
+        let mm = task.mm()?.ok_or_else(|| {
+            CommandError::failed(
+                "the task has no user memory: it is a kernel thread, or it has given it up to exit",
+            )
+        })?;
         let (mappings, _) = kernel.mappings(mm)?;
         let ranges = mappings.iter().map(|vma| (vma.start, vma.end)).collect();
         (Memory::of_user(session, kernel)?, ranges)

@@ -177,7 +177,9 @@ fn show(
                 Memory::of_kernel(kernel)
             };
             if parsed.has(RAW) {
-                words::dump(kernel, &memory, at, size, out)?;
+                for (offset, size) in raw_parts(types, &request.members, ty, size) {
+                    words::dump(kernel, &memory, at.wrapping_add(offset), size, out)?;
+                }
             } else {
                 let view = View::new(kernel, memory);
                 instance(&view, request, cpu, at, size, out)?;
@@ -234,6 +236,18 @@ pub(super) fn offset(session: &Session, kernel: &Kernel, text: &str) -> Result<u
     }
 }
 
+/// Offsets and sizes of what `-r` shows: the members that were named, else all.
+fn raw_parts(types: &Types, members: &[&str], ty: TypeId, size: u64) -> Vec<(u64, u64)> {
+    if members.is_empty() {
+        return vec![(0, size)];
+    }
+    let part = |path: &&str| {
+        let member = types.member(ty, path)?;
+        Some((member.offset(), types.size_of(member.ty)?))
+    };
+    members.iter().filter_map(part).collect()
+}
+
 type Places = Vec<(Option<u32>, u64)>;
 
 /// Addresses, and whether they are those of a per-CPU variable.
@@ -277,12 +291,7 @@ fn instance(
     size: u64,
     out: &mut Output,
 ) -> Outcome {
-    // Where nothing at all can be read, one reason says more than one for each member.
-    let mut byte = [0];
-    let ends = [address, address.wrapping_add(size - 1)];
-    if let [Err(fault), Err(_)] = ends.map(|end| view.read(end, &mut byte)) {
-        return Err(fault.into());
-    }
+    values::readable(view, address, size)?;
     let value = Value::at(request.ty, address);
     let json = if !out.is_text() {
         let shown = [(value.clone(), request.members.clone())];

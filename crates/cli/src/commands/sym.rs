@@ -7,6 +7,7 @@ use necropsy_machine::{Image, target::VMLINUX};
 use crate::rows::code::SymbolRow;
 use crate::{
     CommandError, Outcome,
+    addresses::with_offset,
     command::{Arg, Command, Example, Opt},
     numbers,
     parsed::Parsed,
@@ -55,13 +56,13 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         None => {}
     }
     parsed.need(0, "a symbol or an address")?;
-    let source = Source::of(session);
+    let (source, hex) = (Source::of(session), session.settings.hex());
     let mut failed = Vec::new();
     for word in &parsed.args {
         match lookup(session, kernel, word) {
             Some(found) => {
                 for (image, symbol, offset) in found {
-                    with_neighbours((kernel, &source), image, &symbol, offset, parsed, out)?;
+                    with_neighbours((kernel, &source, hex), image, &symbol, offset, parsed, out)?;
                 }
             }
             None => failed.push(word.as_str()),
@@ -126,7 +127,7 @@ fn not_found(kernel: &Kernel, words: &[&str]) -> CommandError {
 }
 
 fn with_neighbours(
-    kernel: (&Kernel, &Source),
+    kernel: (&Kernel, &Source, bool),
     image: &Image,
     symbol: &Symbol<'_>,
     offset: u64,
@@ -153,7 +154,7 @@ fn module_name(image: &Image) -> Option<&str> {
 }
 
 fn show(
-    (kernel, source): (&Kernel, &Source),
+    (kernel, source, hex): (&Kernel, &Source, bool),
     symbol: &Symbol<'_>,
     offset: u64,
     module: Option<&str>,
@@ -165,10 +166,8 @@ fn show(
     let (name, section) = (symbol.name, symbol.kind);
     let row = SymbolRow { address: Hex(address), name, offset, section, module, file, line };
     out.record(&row, |line| {
-        write!(line, "{} ({}) {}", row.address, row.section, row.name)?;
-        if offset > 0 {
-            write!(line, "+{offset}")?;
-        }
+        let place = with_offset(row.name, offset, hex);
+        write!(line, "{} ({}) {place}", row.address, row.section)?;
         if let Some(module) = module {
             write!(line, " [{module}]")?;
         }
@@ -202,7 +201,7 @@ fn containing(kernel: &Kernel, part: &str, out: &mut Output) -> Outcome {
     for image in kernel.target().images() {
         for symbol in image.symbols.iter_name_contains(part) {
             any = true;
-            show((kernel, &no_source), &symbol, 0, module_name(image), out)?;
+            show((kernel, &no_source, false), &symbol, 0, module_name(image), out)?;
         }
     }
     if any { Ok(()) } else { Err(CommandError::failed(format!("no symbol contains {part}"))) }

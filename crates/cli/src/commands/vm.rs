@@ -63,16 +63,19 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let forced = parsed.value(SPACE).map(|word| session.address(word)).transpose()?;
     let one = parsed.value(ONE).map(|word| session.address(word)).transpose()?;
     let mut problems = Problems::default();
-    for (index, task) in
-        tasks::select_or_context(session, kernel, &parsed.args)?.into_iter().enumerate()
-    {
-        if index > 0 {
-            out.line("")?;
-        }
+    let mut between = false;
+    for task in tasks::select_or_context(session, kernel, &parsed.args)? {
         let mm = match forced {
             Some(mm) => Some(mm),
             None => problems.keep(task.mm()).flatten(),
         };
+        // Who has no such mapping is not mentioned.
+        if parsed.value(REFERENCE).is_some_and(|wanted| !refers(kernel, mm, wanted)) {
+            continue;
+        }
+        if std::mem::replace(&mut between, true) {
+            out.line("")?;
+        }
         out.line(Header::new(task, &mut Faults::default()))?;
         if parsed.has(STRUCTURE) || parsed.has(EACH) {
             structures(session, kernel, parsed, mm, &mut problems, out)?;
@@ -221,6 +224,13 @@ pub(super) fn vma_text(row: &VmaRow) -> String {
     )
 }
 
+/// Whether an address space has a mapping of that name or address, or may have one.
+fn refers(kernel: &Kernel, mm: Option<u64>, wanted: &str) -> bool {
+    let Some(Ok((vmas, errors))) = mm.map(|mm| kernel.mappings(mm)) else { return mm.is_some() };
+    let row = |vma| vma_row(kernel, vma, &mut Faults::default());
+    !errors.is_empty() || vmas.iter().any(|vma| mentions(&row(vma), wanted))
+}
+
 fn mentions(row: &VmaRow, wanted: &str) -> bool {
     let number = crate::numbers::parse_hex(wanted);
     row.file.as_deref().is_some_and(|file| file.contains(wanted))
@@ -239,8 +249,9 @@ fn pages(
     let row = vma_row(kernel, vma, &mut faults);
     out.line(format_args!("{VMA_HEADING}\n{}\nVIRTUAL     PHYSICAL", vma_text(&row)))?;
     let root = || -> necropsy_linux::Result<u64> {
-        let mm =
-            mm.ok_or_else(|| necropsy_linux::Error::absent("address space: a kernel thread"))?;
+        let mm = mm.ok_or_else(|| {
+            necropsy_linux::Error::absent("address space: a kernel thread, or an exiting task")
+        })?;
         let pgd = kernel.shapes().mm.at(kernel.target(), mm).pgd()?;
         Ok(kernel.target().translate(pgd)?)
     };

@@ -105,11 +105,14 @@ fn no_space(address: u64, out: &mut Output) -> Outcome {
     })
 }
 
-/// The mapping that a user address is in.
-fn vma_of(kernel: &Kernel, task: Task<'_>, address: u64) -> Option<VmaRow> {
+/// The mapping that a user address is in, and where in the file the page is.
+fn vma_of(kernel: &Kernel, task: Task<'_>, address: u64) -> Option<(VmaRow, u64)> {
     let (vmas, _) = kernel.mappings(task.mm().ok()??).ok()?;
     let vma = vmas.iter().find(|vma| (vma.start..vma.end).contains(&address))?;
-    Some(vm::vma_row(kernel, vma, &mut Faults::default()))
+    let page = kernel.target().page_size().max(1);
+    let into = (address & !(page - 1)).wrapping_sub(vma.start);
+    let offset = vma.page_offset.wrapping_mul(page).wrapping_add(into);
+    Some((vm::vma_row(kernel, vma, &mut Faults::default()), offset))
 }
 
 /// The kernel's root table: physical, and as a symbol if it has one.
@@ -140,10 +143,11 @@ fn show(
     space: Space,
     root: Option<u64>,
     walk: &Walk,
-    vma: Option<VmaRow>,
+    vma: Option<(VmaRow, u64)>,
     out: &mut Output,
 ) -> Outcome {
     let paging = kernel.target().paging();
+    let (vma, in_file) = vma.unzip();
     let top = walk.steps().first().map_or(0, |step| step.level);
     let steps = walk.steps().iter().map(|step| StepRow {
         level: level_name(step.level, top),
@@ -181,7 +185,16 @@ fn show(
         for step in steps {
             writeln!(line, "   {}: {} => {}", step.level, step.entry, step.value)?;
         }
-        let Some(mapping) = mapping else { return writeln!(line) };
+        let Some(mapping) = mapping else {
+            if let Some(vma) = &row.vma {
+                writeln!(line, "\n{}\n{}", vm::VMA_HEADING, vm::vma_text(vma).trim_end())?;
+                // What is not in memory is in the file.
+                if let (Some(file), Some(offset)) = (&vma.file, in_file) {
+                    writeln!(line, "\nFILE: {file}  OFFSET: {offset:x}")?;
+                }
+            }
+            return writeln!(line);
+        };
         let base = mapping.physical & !(mapping.page_size - 1);
         let shift = mapping.page_size.trailing_zeros();
         match shift {

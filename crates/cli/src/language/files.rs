@@ -49,7 +49,7 @@ pub(crate) fn run_rc_files(session: &mut Session) {
             Err(_) => continue,
             Ok(metadata) => {
                 if let Err(why) = is_trustworthy(&metadata) {
-                    eprintln!("necropsy: {} ignored: {why}", file.display());
+                    complain!("necropsy: {} ignored: {why}", file.display());
                     continue;
                 }
             }
@@ -57,7 +57,7 @@ pub(crate) fn run_rc_files(session: &mut Session) {
         let lines = match read_lines(&file) {
             Ok(lines) => lines,
             Err(error) => {
-                eprintln!("necropsy: {error}");
+                complain!("necropsy: {error}");
                 continue;
             }
         };
@@ -79,7 +79,7 @@ fn run_rc_line(session: &mut Session, place: &str, line: &str) {
         // `set vi`, `set emacs` and the rest run as anywhere.
         run_line(session, line);
     } else {
-        eprintln!("necropsy: {place}: {word}: no command of necropsy, skipped");
+        complain!("necropsy: {place}: {word}: no command of necropsy, skipped");
     }
 }
 

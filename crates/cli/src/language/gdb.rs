@@ -8,6 +8,28 @@ pub(super) fn is_formatted(word: &str) -> bool {
     matches!(command, Some("p" | "print" | "output" | "x" | "inspect")) || word == "print"
 }
 
+/// What `gdb COMMAND` asks for, if one of our commands answers it.
+pub(super) fn passed(words: &[String]) -> Option<Vec<String>> {
+    let (first, rest) = words.split_first()?;
+    let ours: &[&str] = match first.split('/').next()? {
+        "p" | "print" | "output" | "inspect" | "x" | "whatis" | "bt" | "frame" | "up" | "down" => {
+            return Some(words.to_vec());
+        }
+        "ptype" => &["whatis"],
+        "backtrace" | "where" => &["bt"],
+        "disassemble" | "disas" => &["dis"],
+        "list" => &["dis", "-s"],
+        "info" => {
+            let (what, rest) = rest.split_first()?;
+            let asked = matches!(what.as_str(), "line" | "symbol" | "address");
+            let sym = std::iter::once("sym".to_owned()).chain(rest.iter().cloned());
+            return asked.then(|| sym.collect());
+        }
+        _ => return None,
+    };
+    Some(ours.iter().map(|word| (*word).to_owned()).chain(rest.iter().cloned()).collect())
+}
+
 /// The same in our words.
 pub(super) fn translate(words: &[String]) -> Result<Vec<String>, CommandError> {
     let first = words.first().map_or("", String::as_str);
@@ -79,6 +101,19 @@ mod tests {
     fn translated(text: &str) -> String {
         let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
         translate(&words).map_or_else(|error| error.to_string(), |words| words.join(" "))
+    }
+
+    #[test]
+    fn what_is_passed_to_gdb_is_answered_where_it_can_be() {
+        let passed = |text: &str| {
+            let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+            passed(&words).map(|words| words.join(" "))
+        };
+        assert_eq!(passed("p/x jiffies").as_deref(), Some("p/x jiffies"));
+        assert_eq!(passed("ptype struct page").as_deref(), Some("whatis struct page"));
+        assert_eq!(passed("info symbol 1234").as_deref(), Some("sym 1234"));
+        assert_eq!(passed("info registers"), None);
+        assert_eq!(passed("thread apply all bt"), None);
     }
 
     #[test]

@@ -196,6 +196,11 @@ fn run_words(session: &mut Session, text: &str, out: &mut Output) -> Result<(), 
     let named = |error| (first_word(text).to_owned(), error);
     session.commands = registry::COMMANDS;
     let mut words = split_words(text).map_err(named)?;
+    if words.first().is_some_and(|word| word == "gdb")
+        && let Some(passed) = gdb::passed(&words[1..])
+    {
+        words = passed;
+    }
     let Some(first) = words.first().cloned() else {
         return Ok(());
     };

@@ -73,7 +73,7 @@ pub fn run_mdb(words: impl Iterator<Item = OsString>) -> Status {
     let mut words = match parse(words) {
         Ok(words) => words,
         Err(error) => {
-            eprintln!("mdb: {error}\n{USAGE}");
+            complain!("mdb: {error}\n{USAGE}");
             return Status::Usage;
         }
     };
@@ -83,7 +83,7 @@ pub fn run_mdb(words: impl Iterator<Item = OsString>) -> Status {
         words.files = numbered(number);
     }
     if words.files.is_empty() {
-        eprintln!("{USAGE}");
+        complain!("{USAGE}");
         return Status::Usage;
     }
     match open(&words.files) {
@@ -92,7 +92,7 @@ pub fn run_mdb(words: impl Iterator<Item = OsString>) -> Status {
             run(Arc::new(system), &REGISTRY, &words.commands, words.json, false, ends)
         }
         Err(error) => {
-            eprintln!("mdb: {error}");
+            complain!("mdb: {error}");
             Status::CannotOpen
         }
     }

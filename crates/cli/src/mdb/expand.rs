@@ -42,14 +42,14 @@ pub fn run_savecore(words: impl Iterator<Item = OsString>) -> Status {
             Some("-v" | "-d" | "-vd" | "-dv") => {}
             Some("-f" | "-vf" | "-df") => file = words.next().map(PathBuf::from),
             Some(option) if option.starts_with('-') => {
-                eprintln!("savecore: {option}: a dump is expanded from a file here\n{USAGE}");
+                complain!("savecore: {option}: a dump is expanded from a file here\n{USAGE}");
                 return Status::Usage;
             }
             _ => dir = Some(word.into()),
         }
     }
     let Some(file) = file else {
-        eprintln!("{USAGE}");
+        complain!("{USAGE}");
         return Status::Usage;
     };
     expand("savecore", &file, &dir.unwrap_or_else(|| ".".into()))
@@ -59,21 +59,21 @@ fn expand(program: &str, file: &Path, dir: &Path) -> Status {
     let dump = match IllumosDump::open(&[file.to_owned()], &super::options()) {
         Ok(dump) => dump,
         Err(error) => {
-            eprintln!("{program}: {error}");
+            complain!("{program}: {error}");
             return Status::CannotOpen;
         }
     };
     let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     let number = dump.number().unwrap_or(0);
     for problem in dump.problems() {
-        eprintln!("{program}: warning: {}: {problem}", file_name(file));
+        complain!("{program}: warning: {}: {problem}", file_name(file));
     }
-    println!("{program}: System dump time: {}", ctime(dump.header().crashtime));
-    println!("{program}: saving system crash dump in {}/{{unix,vmcore}}.{number}", dir.display());
+    say!("{program}: System dump time: {}", ctime(dump.header().crashtime));
+    say!("{program}: saving system crash dump in {}/{{unix,vmcore}}.{number}", dir.display());
     let started = Instant::now();
     let mut tell = |step: Step<'_>| match step {
-        Step::Namelist(path) => println!("Constructing namelist {}", path.display()),
-        Step::Corefile(path) => println!("Constructing corefile {}", path.display()),
+        Step::Namelist(path) => say!("Constructing namelist {}", path.display()),
+        Step::Corefile(path) => say!("Constructing corefile {}", path.display()),
         // Progress is for those who watch; the last line is for all.
         Step::Pages(done, all) if done < all && !io::stdout().is_terminal() => {}
         Step::Pages(done, all) => {
@@ -90,21 +90,21 @@ fn expand(program: &str, file: &Path, dir: &Path) -> Status {
     };
     match dump.expand(&dir, &mut tell) {
         Ok(done) => {
-            println!();
+            say!();
             if done.lost_translations > 0 {
-                eprintln!(
+                complain!(
                     "{program}: {} translations lead to pages that are not in the dump",
                     done.lost_translations
                 );
             }
             if done.pages < done.expected {
-                eprintln!("{program}: bad data after page {}", done.pages);
+                complain!("{program}: bad data after page {}", done.pages);
                 return Status::Missing;
             }
             Status::Done
         }
         Err(error) => {
-            eprintln!("{program}: {error}");
+            complain!("{program}: {error}");
             match error {
                 ExpandError::Symbols(_) | ExpandError::Sizes => Status::CannotOpen,
                 _ => Status::Failed,

@@ -80,7 +80,7 @@ pub fn run_session(request: &Request, options: &SessionArgs) -> Status {
     let system = match open(&files_of(request)) {
         Ok(system) => system,
         Err(error) => {
-            eprintln!("necropsy: {error}");
+            complain!("necropsy: {error}");
             return Status::CannotOpen;
         }
     };
@@ -89,7 +89,7 @@ pub fn run_session(request: &Request, options: &SessionArgs) -> Status {
         match std::fs::read_to_string(file) {
             Ok(text) => lines.push(text),
             Err(error) => {
-                eprintln!("necropsy: {}: {error}", file.display());
+                complain!("necropsy: {}: {error}", file.display());
                 return Status::Failed;
             }
         }
@@ -107,7 +107,7 @@ pub fn run_command(request: &Request, command: &str, json: bool) -> Status {
         "info" => "::status; ::self_check",
         "doctor" => "::self_check",
         other => {
-            eprintln!("necropsy: {other}: not for illumos dumps: open the dump and see ::dcmds");
+            complain!("necropsy: {other}: not for illumos dumps: open the dump and see ::dcmds");
             return Status::Usage;
         }
     };
@@ -120,7 +120,7 @@ pub fn run_on_linux(request: &Request, options: &SessionArgs) -> Status {
     let kernel = match request.open() {
         Ok(kernel) => kernel,
         Err(error) => {
-            eprintln!("necropsy: {error}");
+            complain!("necropsy: {error}");
             return Status::CannotOpen;
         }
     };
@@ -150,7 +150,7 @@ pub(crate) fn run(
     ends: bool,
 ) -> Status {
     let interrupted = Arc::new(AtomicBool::new(false));
-    let warn = Box::new(|text: &str| eprintln!("mdb: {text}"));
+    let warn = Box::new(|text: &str| complain!("mdb: {text}"));
     let mut mdb = Mdb::new(system, registry, stdout_sink(), warn, interrupted.clone());
     mdb.set_json(json);
     let status = |mdb: &Mdb| if mdb.has_failed() { Status::Failed } else { Status::Done };
@@ -169,7 +169,7 @@ pub(crate) fn run(
             read_lines(&mut mdb)
         };
         if let Err(error) = done {
-            eprintln!("mdb: {error}");
+            complain!("mdb: {error}");
             return Status::Failed;
         }
     }
@@ -182,9 +182,9 @@ fn introduce(mdb: &Mdb) {
     let Some(system) = system else { return };
     let names: Vec<&str> =
         system.kernel().modules().iter().map(|module| module.name.as_str()).collect();
-    println!("Loading modules: [ {} ]", names.join(" "));
+    say!("Loading modules: [ {} ]", names.join(" "));
     for problem in system.kernel().problems() {
-        println!("mdb: warning: {problem}");
+        say!("mdb: warning: {problem}");
     }
 }
 

@@ -100,7 +100,7 @@ impl Input {
         let mut reader: Box<dyn Read> = match name {
             None => {
                 if io::stdin().is_terminal() {
-                    eprintln!("paste the log, then press Ctrl-D on a line of its own");
+                    complain!("paste the log, then press Ctrl-D on a line of its own");
                 }
                 Box::new(io::stdin())
             }

@@ -87,13 +87,13 @@ impl From<Style> for TitleStyle {
 /// Reads, decodes and shows.
 pub(crate) fn run(args: &OopsArgs) -> Status {
     if args.follow && args.files.len() > 1 {
-        eprintln!("necropsy: --follow watches one file");
+        complain!("necropsy: --follow watches one file");
         return Status::Usage;
     }
     let files = match SymbolFiles::find(&args.symbols) {
         Ok(files) => files,
         Err(error) => {
-            eprintln!("necropsy: {error}");
+            complain!("necropsy: {error}");
             return Status::Failed;
         }
     };
@@ -120,17 +120,17 @@ pub(crate) fn run(args: &OopsArgs) -> Status {
     let status = match done.and_then(|()| out.finish()) {
         Ok(()) | Err(CommandError::BrokenPipe) => status,
         Err(error) => {
-            eprintln!("necropsy: {error}");
+            complain!("necropsy: {error}");
             status.then(error.status())
         }
     };
     for problem in symbols.problems() {
-        eprintln!("necropsy: {problem}");
+        complain!("necropsy: {problem}");
     }
     if found == 0 && status == Status::Done {
-        eprintln!("no kernel report found");
+        complain!("no kernel report found");
     } else if silent > 0 && texts > 1 {
-        eprintln!("no kernel report in {silent} of {texts} texts");
+        complain!("no kernel report in {silent} of {texts} texts");
     }
     status
 }
@@ -211,7 +211,7 @@ impl Work<'_> {
     fn tell<T>(&mut self, result: Result<T, String>) -> Option<T> {
         result
             .map_err(|error| {
-                eprintln!("necropsy: {error}");
+                complain!("necropsy: {error}");
                 self.status = Status::Failed;
             })
             .ok()

@@ -6,6 +6,7 @@ use reedline::{CompletionResult, Span, Suggestion};
 
 use crate::{
     command::{Arg, Command},
+    commands::foreach,
     names::Names,
     registry::COMMANDS,
 };
@@ -91,6 +92,13 @@ fn candidates(names: &dyn Names, line: &str) -> (usize, Vec<Candidate>) {
     };
     if word.starts_with('-') {
         return (start, options(command, word));
+    }
+    // Before its inner command, foreach chooses tasks.
+    if std::ptr::eq(command, &foreach::COMMAND) {
+        let mut found: Vec<Candidate> =
+            foreach::words().filter(|own| own.starts_with(word)).map(Candidate::word).collect();
+        found.extend(words(names.tasks(word, LIMIT)));
+        return (start, found);
     }
     let mut found = (start, Vec::new());
     for arg in command.args {
@@ -251,6 +259,8 @@ mod tests {
         assert_eq!(complete("help asc"), ["help ascii"]);
         assert_eq!(complete("eval --j"), ["eval --json"]);
         assert_eq!(complete("eval -b"), ["eval -b"]);
+        assert_eq!(complete("foreach R"), ["foreach RU"]);
+        assert_eq!(complete("foreach UN vt"), ["foreach UN vtop"]);
     }
 
     #[test]

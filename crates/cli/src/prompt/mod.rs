@@ -10,10 +10,11 @@ use std::{
 };
 
 use reedline::{
-    ColumnarMenu, EditMode as Keys, Emacs, FileBackedHistory, KeyCode, KeyModifiers, Keybindings,
-    MenuBuilder, Prompt, PromptEditMode, PromptHistorySearch, PromptHistorySearchStatus,
-    PromptViMode, Reedline, ReedlineEvent, ReedlineMenu, Signal, Vi, default_emacs_keybindings,
-    default_vi_insert_keybindings, default_vi_normal_keybindings, default_vi_visual_keybindings,
+    ColumnarMenu, EditCommand, EditMode as Keys, Emacs, FileBackedHistory, KeyCode, KeyModifiers,
+    Keybindings, MenuBuilder, Prompt, PromptEditMode, PromptHistorySearch,
+    PromptHistorySearchStatus, PromptViMode, Reedline, ReedlineEvent, ReedlineMenu, Signal, Vi,
+    default_emacs_keybindings, default_vi_insert_keybindings, default_vi_normal_keybindings,
+    default_vi_visual_keybindings,
 };
 
 use crate::{
@@ -64,7 +65,7 @@ fn run_recalled(session: &mut Session, line: &str) {
         }
         Ok(Some(earlier)) => {
             if session.interactive {
-                println!("{earlier}");
+                say!("{earlier}");
             }
             remember(session, &earlier);
             run_line(session, &earlier);
@@ -145,6 +146,15 @@ fn edit_mode(keys: EditMode) -> Box<dyn Keys> {
             ]),
         );
         bindings.add_binding(KeyModifiers::SHIFT, KeyCode::BackTab, ReedlineEvent::MenuPrevious);
+        // As in every shell, in vi's insert mode too: the line goes, and an open menu with it.
+        bindings.add_binding(
+            KeyModifiers::CONTROL,
+            KeyCode::Char('u'),
+            ReedlineEvent::Multiple(vec![
+                ReedlineEvent::Esc,
+                ReedlineEvent::Edit(vec![EditCommand::CutFromLineStart]),
+            ]),
+        );
         bindings
     };
     match keys {

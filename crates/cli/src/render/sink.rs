@@ -106,7 +106,7 @@ impl Sink {
                 notes.push_str(text);
                 notes.push('\n');
             }
-            _ => eprintln!("{text}"),
+            _ => complain!("{text}"),
         }
     }
 

@@ -40,6 +40,8 @@ row! {
         pub slab: Hex,
         /// Its first byte.
         pub memory: Hex,
+        /// The memory node that it is of.
+        pub node: Option<u64>,
         /// Whose it is: of a CPU, on a list, or `full`.
         pub held: String,
         /// Objects that there is room for.

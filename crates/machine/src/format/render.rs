@@ -2,7 +2,7 @@
 
 use necropsy_debuginfo::{Composite, Enumerator, Type, TypeId};
 
-use super::{Radix, Rendered, Style, char_literal, quote, type_name};
+use super::{Radix, Rendered, Style, char_literal, quote, quote_folded, type_name};
 use crate::{
     scope::Scope,
     value::{Place, Value, ValueError, extract_bits},
@@ -205,7 +205,7 @@ impl Renderer<'_> {
                 if bytes.is_empty() {
                     return Rendered::Fault(fault.into());
                 }
-                return string(&bytes, true);
+                return string(&bytes, true, self.style.repeats);
             }
             if let Some(end) = chunk.iter().position(|&byte| byte == 0) {
                 bytes.extend_from_slice(&chunk[..end]);
@@ -216,7 +216,7 @@ impl Renderer<'_> {
         let cut = bytes.len() as u64 > most
             || bytes.len() as u64 == most && !self.is_nul(address.wrapping_add(most));
         bytes.truncate(self.style.print_max as usize);
-        string(&bytes, cut)
+        string(&bytes, cut, self.style.repeats)
     }
 
     fn is_nul(&self, address: u64) -> bool {
@@ -355,13 +355,16 @@ impl Renderer<'_> {
             _ => bytes,
         };
         let cut = bytes.len() as u64 > most;
-        string(&bytes[..bytes.len().min(most as usize)], cut)
+        string(&bytes[..bytes.len().min(most as usize)], cut, self.style.repeats)
     }
 }
 
-fn string(bytes: &[u8], cut: bool) -> Rendered {
+fn string(bytes: &[u8], cut: bool, repeats: Option<u32>) -> Rendered {
     let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
-    let mut text = quote(bytes);
+    let mut text = match repeats {
+        Some(threshold) => quote_folded(bytes, threshold as usize),
+        None => quote(bytes),
+    };
     if cut {
         text.push_str("...");
     }

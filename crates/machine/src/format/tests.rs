@@ -107,6 +107,7 @@ fn arrays_and_strings_are_cut_at_the_limit() {
     assert_eq!(shown("{int}&init_task.fn@4", &short), "{-2130706416, -1, 128...}");
     let folded = Style { repeats: Some(2), ..Style::default() };
     assert_eq!(shown("{int}(0xffff888000000000+200)@5", &folded), "{0 <repeats 5 times>}");
+    assert_eq!(super::quote_folded(b"P\0\0\0\0xx", 3), "\"P\", '\\000' <repeats 4 times>, \"xx\"");
     let exact = Style { print_max: 7, ..Style::default() };
     assert_eq!(shown("init_task.comm", &exact), "\"swapper\"");
 }

@@ -84,6 +84,28 @@ pub fn quote(bytes: &[u8]) -> String {
     out
 }
 
+/// As [`quote`], but what stands more than `threshold` times in a row is counted, as gdb does it:
+/// `"sh", '\000' <repeats 62 times>`.
+pub(super) fn quote_folded(bytes: &[u8], threshold: usize) -> String {
+    let mut parts = Vec::new();
+    let mut plain: Vec<u8> = Vec::new();
+    for run in bytes.chunk_by(|a, b| a == b) {
+        if run.len() <= threshold {
+            plain.extend_from_slice(run);
+            continue;
+        }
+        if !plain.is_empty() {
+            parts.push(quote(&plain));
+            plain.clear();
+        }
+        parts.push(format!("{} <repeats {} times>", char_literal(run[0]), run.len()));
+    }
+    if !plain.is_empty() || parts.is_empty() {
+        parts.push(quote(&plain));
+    }
+    parts.join(", ")
+}
+
 fn escape(byte: u8, quotation: char, out: &mut String) {
     let letter = match byte {
         7 => 'a',

@@ -14,7 +14,9 @@ use necropsy_machine::{
 use super::{Traced, registers};
 use crate::rows::stacks::{FrameRow, Registers, TraceRow};
 use crate::{
-    Outcome, locals,
+    Outcome,
+    addresses::with_offset,
+    locals,
     render::{FaultRow, Faults, Hex, Output},
     source::Source,
 };
@@ -39,6 +41,8 @@ pub(super) enum Offsets {
 pub(super) struct Style {
     pub(super) words: Words,
     pub(super) offsets: Offsets,
+    /// Offsets that stand without being asked for are hexadecimal.
+    pub(super) hex: bool,
     pub(super) lines: bool,
     /// Without the frames by which the kernel left.
     pub(super) from_exception: bool,
@@ -170,7 +174,7 @@ impl TraceRow {
         {
             let first = previous.is_none_or(|before| !std::ptr::eq(before, frame));
             if frame.saved_regs && first {
-                write_exception(line, kernel, frame)?;
+                write_exception(line, kernel, frame, style.hex)?;
             }
             if let Some(before) = previous
                 && before.stack != frame.stack
@@ -262,7 +266,7 @@ impl TraceRow {
             write!(line, "    {:016x}: ", pair[0].0)?;
             for (_, word) in pair {
                 match word {
-                    Ok(word) => write!(line, "{} ", name_word(kernel, style.words, *word))?,
+                    Ok(word) => write!(line, "{} ", name_word(kernel, style, *word))?,
                     Err(fault) => write!(line, "({}) ", fault.reason.name())?,
                 }
             }
@@ -273,13 +277,14 @@ impl TraceRow {
 }
 
 /// A word of the stack: a symbol, an object of a slab cache, or its digits.
-fn name_word(kernel: &Kernel, words: Words, word: u64) -> String {
+fn name_word(kernel: &Kernel, style: &Style, word: u64) -> String {
     let plain = format!("{word:016x}");
+    let words = style.words;
     if words == Words::Raw {
         return plain;
     }
     if let Some((name, offset)) = Scope::symbolize(kernel, word) {
-        let text = if offset == 0 { name } else { format!("{name}+{offset}") };
+        let text = with_offset(&name, offset, style.hex);
         return format!("{text:<16}");
     }
     match kernel.slab_cache_of(word) {
@@ -351,18 +356,19 @@ fn frame_row(
     })
 }
 
-/// A place in a function as crash writes it: nothing where it begins.
-pub(super) fn at_offset(name: &str, offset: u64) -> String {
-    if offset == 0 { name.to_owned() } else { format!("{name}+{offset}") }
-}
-
-fn write_exception(line: &mut dyn Write, kernel: &Kernel, frame: &Frame) -> std::fmt::Result {
+fn write_exception(
+    line: &mut dyn Write,
+    kernel: &Kernel,
+    frame: &Frame,
+    hex: bool,
+) -> std::fmt::Result {
     let abi = kernel.target().abi();
     let pc = registers::program_counter(abi);
     match kernel.target().locate(frame.lookup_pc()) {
         Some(located) => {
             let offset = frame.pc.wrapping_sub(located.symbol.address);
-            writeln!(line, "    [exception {pc}: {}]", at_offset(located.symbol.name, offset))?;
+            let place = with_offset(located.symbol.name, offset, hex);
+            writeln!(line, "    [exception {pc}: {place}]")?;
         }
         None => writeln!(line, "    [exception {pc}: unknown or invalid address]")?,
     }

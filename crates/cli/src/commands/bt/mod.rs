@@ -6,7 +6,10 @@ mod registers;
 mod user;
 
 use necropsy_linux::{Kernel, task::Task};
-use necropsy_machine::unwind::{Stack, Start, Trace, unwind};
+use necropsy_machine::{
+    format::Style as ValueStyle,
+    unwind::{Stack, Start, Trace, unwind},
+};
 use rayon::prelude::*;
 
 use crate::rows::stacks::{ExceptionRow, OverflowRow, TraceRow, UserTraceRow, WordRow};
@@ -134,6 +137,9 @@ stack overflow, is --overflow here; without debug information a bare -v is it, t
     run,
 };
 
+/// An array's equal elements, and a string's, are counted when they are more.
+const REPEATS: u32 = 10;
+
 fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     let kernel = session.kernel()?;
     let kernel = &*kernel;
@@ -144,8 +150,12 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     if parsed.has(OVERFLOW) || parsed.has(VARIABLES) && !debug && alone {
         return raw::check_overflow(kernel, out);
     }
+    let hex = match parsed.one_of(&[HEXADECIMAL, DECIMAL])? {
+        Some(flag) => flag == HEXADECIMAL,
+        None => session.settings.hex(),
+    };
     if parsed.has(CPU_EXCEPTIONS) {
-        return raw::exception_frames_of_cpus(kernel, out);
+        return raw::exception_frames_of_cpus(kernel, hex, out);
     }
     let tasks = chosen(session, parsed, kernel)?;
     if parsed.args.is_empty()
@@ -165,18 +175,23 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         } else {
             frames::Words::None
         },
-        offsets: match (parsed.has(OFFSETS), parsed.has(HEXADECIMAL)) {
+        hex,
+        offsets: match (parsed.has(OFFSETS), hex) {
             (false, _) => frames::Offsets::None,
             (true, true) => frames::Offsets::Hexadecimal,
             (true, false) => frames::Offsets::Decimal,
         },
         lines: parsed.has(LINES),
         from_exception: parsed.has(FROM_EXCEPTION),
-        variables: parsed.has(VARIABLES).then(|| values::style(session, parsed)).transpose()?,
+        variables: parsed
+            .has(VARIABLES)
+            .then(|| values::style(session, parsed))
+            .transpose()?
+            .map(|style| ValueStyle { repeats: Some(REPEATS), ..style }),
     };
     if let Some(flag) = parsed.one_of(&[RAW, TEXT, ALL_TEXT, EXCEPTIONS, USER])? {
         for (index, task) in tasks.iter().enumerate() {
-            raw::show(kernel, *task, flag, index > 0, out)?;
+            raw::show(kernel, *task, flag, (index > 0, hex), out)?;
         }
         return Ok(());
     }

@@ -3,11 +3,12 @@
 use necropsy_linux::{Kernel, task::Task};
 use necropsy_machine::{Regs, unwind::Stack};
 
+use super::registers;
 use super::{ALL_TEXT, EXCEPTIONS, RAW, USER, user};
-use super::{frames, registers};
 use crate::rows::stacks::{ExceptionRow, OverflowRow, Registers, WordRow};
 use crate::{
     CommandError, Outcome,
+    addresses::with_offset,
     command::Opt,
     render::{Faults, Hex, Output},
     tasks::Header,
@@ -18,7 +19,7 @@ pub(super) fn show(
     kernel: &Kernel,
     task: Task<'_>,
     flag: Opt,
-    gap: bool,
+    (gap, hex): (bool, bool),
     out: &mut Output,
 ) -> Outcome {
     if gap {
@@ -32,16 +33,15 @@ pub(super) fn show(
     out.line(&header)?;
     let stack = task.own_stack()?;
     match flag {
-        RAW => words(kernel, &header, &stack, out),
-        EXCEPTIONS => exception_frames(kernel, &header, &stack, out).map(|_| ()),
+        RAW => words(kernel, &header, &stack, hex, out),
+        EXCEPTIONS => exception_frames(kernel, &header, &stack, hex, out).map(|_| ()),
         _ => text_addresses(kernel, task, &header, &stack, flag == ALL_TEXT, out),
     }
 }
 
-fn words(kernel: &Kernel, header: &Header, stack: &Stack, out: &mut Output) -> Outcome {
+fn words(kernel: &Kernel, header: &Header, stack: &Stack, hex: bool, out: &mut Output) -> Outcome {
     let name = |word: u64| match kernel.nearest(word) {
-        Some(found) if found.offset == 0 => found.symbol.name.to_owned(),
-        Some(found) => format!("{}+{}", found.symbol.name, found.offset),
+        Some(found) => with_offset(found.symbol.name, found.offset, hex),
         None => format!("{word:016x}"),
     };
     for pair in (stack.start..stack.end).step_by(16) {
@@ -79,15 +79,14 @@ fn text_addresses(
     out: &mut Output,
 ) -> Outcome {
     let start = task.trace_start().ok().map(|(start, _)| start);
-    let from = match &start {
-        Some(start) if !whole => start
-            .slot
-            .or(start.regs.sp())
-            .filter(|at| (stack.start..stack.end).contains(at))
-            .unwrap_or(stack.start),
-        _ => stack.start,
-    };
-    if let Some(pc) = start.and_then(|s| s.regs.pc()).filter(|_| !whole) {
+    // Of a task that runs, frames deeper than the saved registers may have been found, as by bt.
+    let deepest = task.trace().ok().and_then(|trace| trace.above.into_iter().next());
+    let deepest = deepest.filter(|frame| (stack.start..stack.end).contains(&frame.slot));
+    let deepest = deepest.map(|frame| (Some(frame.pc), Some(frame.slot)));
+    let saved = start.map(|start| (start.regs.pc(), start.slot.or(start.regs.sp())));
+    let (pc, sp) = deepest.or(saved).filter(|_| !whole).unwrap_or_default();
+    let from = sp.filter(|at| (stack.start..stack.end).contains(at)).unwrap_or(stack.start);
+    if let Some(pc) = pc {
         let name = kernel.target().locate(pc).map_or("(unknown)", |l| l.symbol.name);
         out.line(format_args!("{:>19}: {name} at {pc:x}", "START"))?;
     }
@@ -139,6 +138,7 @@ fn exception_frames(
     kernel: &Kernel,
     header: &Header,
     stack: &Stack,
+    hex: bool,
     out: &mut Output,
 ) -> Result<usize, CommandError> {
     let found = search(kernel, stack);
@@ -156,7 +156,7 @@ fn exception_frames(
             let abi = kernel.target().abi();
             if let Some(found) = regs.pc().and_then(|pc| kernel.target().locate(pc)) {
                 let pc = registers::program_counter(abi);
-                let place = frames::at_offset(found.symbol.name, found.offset);
+                let place = with_offset(found.symbol.name, found.offset, hex);
                 writeln!(line, "    [exception {pc}: {place}]")?;
             }
             registers::write(line, abi, &regs)
@@ -165,7 +165,7 @@ fn exception_frames(
     Ok(count)
 }
 
-pub(super) fn exception_frames_of_cpus(kernel: &Kernel, out: &mut Output) -> Outcome {
+pub(super) fn exception_frames_of_cpus(kernel: &Kernel, hex: bool, out: &mut Output) -> Outcome {
     for cpu in kernel.online_cpus() {
         let task = kernel.current_task(cpu)?;
         let mut faults = Faults::default();
@@ -179,7 +179,7 @@ pub(super) fn exception_frames_of_cpus(kernel: &Kernel, out: &mut Output) -> Out
             }
             shown.push(title);
             out.line(format_args!("CPU {cpu} {}:", title.to_uppercase()))?;
-            if exception_frames(kernel, &header, &stack, out)? == 0 {
+            if exception_frames(kernel, &header, &stack, hex, out)? == 0 {
                 out.line("(none found)\n")?;
             }
         }

@@ -7,6 +7,7 @@ use necropsy_linux::{
     identify::Identity,
     page::{PageFacts, Use},
     slub::{Cache, Event, Role},
+    task::Task,
 };
 use necropsy_machine::{AddressClass, scope::Scope};
 
@@ -15,19 +16,31 @@ use crate::rows::kmem::{IdentityRow, ObjectRow, TrackRow};
 use crate::{
     Outcome,
     render::{Hex, Output},
+    rows::tasks::Context,
 };
 
 /// Kernel addresses begin above this; below, crash takes an address as physical.
 const KERNEL: u64 = 0xff00_0000_0000_0000;
 
-pub(super) fn show(kernel: &Kernel, address: u64, physical: bool, out: &mut Output) -> Outcome {
+/// The kernel's address of what was given, which may be physical.
+fn virtual_address(kernel: &Kernel, address: u64, physical: bool) -> u64 {
     let memory = kernel.target().dump_pfns() << kernel.target().page_shift();
-    let virtual_address = match kernel.target().layout() {
+    match kernel.target().layout() {
         Some(layout) if physical || (address < memory && address < KERNEL) => {
             layout.to_virtual(address).unwrap_or(address)
         }
         _ => address,
-    };
+    }
+}
+
+/// The page frame that an address lies in, or that a `struct page` describes.
+pub(super) fn frame(kernel: &Kernel, address: u64, physical: bool) -> Option<u64> {
+    let address = virtual_address(kernel, address, physical);
+    frame_of(kernel, address, kernel.identify(address, &[]).as_ref())
+}
+
+pub(super) fn show(kernel: &Kernel, address: u64, physical: bool, out: &mut Output) -> Outcome {
+    let virtual_address = virtual_address(kernel, address, physical);
     let identity = if address == 0 { None } else { kernel.identify(virtual_address, &[]) };
     let mut row = IdentityRow { address: Hex(address), ..IdentityRow::default() };
     fill(kernel, &mut row, identity.as_ref());
@@ -52,7 +65,7 @@ pub(super) fn show(kernel: &Kernel, address: u64, physical: bool, out: &mut Outp
             _ => "unmapped",
         };
     }
-    out.record(&row, |line| text(kernel, &row, identity.as_ref(), line))
+    out.record(&row, |line| text(kernel, &row, identity.as_ref(), facts.as_ref(), line))
 }
 
 /// The frame that an address lies in; of a `struct page`, the one that it describes.
@@ -190,18 +203,13 @@ fn text(
     kernel: &Kernel,
     row: &IdentityRow,
     identity: Option<&Identity>,
+    facts: Option<&PageFacts>,
     line: &mut dyn Write,
 ) -> std::fmt::Result {
     match identity {
         Some(Identity::Slab { .. } | Identity::Task { .. }) => slab_text(kernel, row, line)?,
-        Some(Identity::Vmalloc(Some(area))) => {
-            let area = vmalloc::area_row(kernel, area);
-            writeln!(line, "{}\n{}", vmalloc::HEADING, vmalloc::area_line(&area))?;
-            if let Some(caller) = &area.caller {
-                writeln!(line, "CALLER: {caller}")?;
-            }
-            writeln!(line)?;
-        }
+        // Its area is shown below.
+        Some(Identity::Vmalloc(Some(_))) => {}
         Some(Identity::Symbol { .. }) => {
             let letter = kernel.target().locate(row.address.0).map_or('?', |at| at.symbol.kind);
             let about = row.about.as_deref().unwrap_or_default();
@@ -209,16 +217,32 @@ fn text(
         }
         Some(Identity::Stack { .. } | Identity::PerCpu(_)) => {
             writeln!(line, "{:x}: {}\n", row.address.0, row.about.as_deref().unwrap_or_default())?;
-            if let (Some(task), Some(pid)) = (row.task, row.pid) {
-                let comm = row.comm.as_deref().unwrap_or("?");
-                writeln!(line, "    PID: {pid}\nCOMMAND: \"{comm}\"\n   TASK: {:x}\n", task.0)?;
-            }
         }
         Some(Identity::DirectMap(_) | Identity::Page(_)) if row.page.is_some() => {}
         _ if row.page.is_some() => {}
         _ => writeln!(line, "{:x}: {}", row.address.0, row.kind)?,
     }
-    page_text(row, line)
+    if let Some(task) = task_of(kernel, row) {
+        Context::new(kernel, task).write(line)?;
+        writeln!(line)?;
+    }
+    if let Some(area) = kernel.vmalloc_area(row.address.0) {
+        let area = vmalloc::area_row(kernel, area);
+        writeln!(line, "{}\n{}", vmalloc::HEADING, vmalloc::area_line(&area))?;
+        if let Some(caller) = &area.caller {
+            writeln!(line, "CALLER: {caller}")?;
+        }
+        writeln!(line)?;
+    }
+    page_text(kernel, row, facts, line)
+}
+
+/// The task whose stack or `task_struct` an address is in.
+fn task_of<'k>(kernel: &'k Kernel, row: &IdentityRow) -> Option<Task<'k>> {
+    let object = || {
+        row.object.filter(|_| row.structure == Some("task_struct") && row.allocated == Some(true))
+    };
+    row.task.or_else(object).map(|at| kernel.task_at(at.0))
 }
 
 /// The object, its slab and its cache, as crash shows them.
@@ -275,20 +299,20 @@ fn tracks_text(row: &IdentityRow, line: &mut dyn Write) -> std::fmt::Result {
     Ok(())
 }
 
-fn page_text(row: &IdentityRow, line: &mut dyn Write) -> std::fmt::Result {
-    let (Some(page), Some(pfn)) = (row.page, row.pfn) else { return Ok(()) };
-    writeln!(line, "{}", super::pages::HEADING)?;
-    let number = |value: Option<Hex>| value.map_or(0, |value| value.0);
-    writeln!(
-        line,
-        "{:x} {:8x} {:16x} {:8x} {} {} ({})",
-        page.0,
-        pfn.0 << 12,
-        number(row.mapping),
-        number(row.index),
-        row.refcount.unwrap_or(0),
-        row.flags.join(","),
-        row.used.unwrap_or("?"),
-    )?;
+/// The page's line as everywhere, and what the page is used for where neither its flags nor what
+/// stands above tell.
+fn page_text(
+    kernel: &Kernel,
+    row: &IdentityRow,
+    facts: Option<&PageFacts>,
+    line: &mut dyn Write,
+) -> std::fmt::Result {
+    let Some(facts) = facts else { return Ok(()) };
+    let page = super::pages::page_row(kernel, facts);
+    write!(line, "{}\n{}", super::pages::HEADING, super::pages::page_line(&page).trim_end())?;
+    match (&facts.used, row.used) {
+        (Use::Slab | Use::Reserved, _) | (Use::Other, Some("other") | None) => writeln!(line)?,
+        (_, used) => writeln!(line, " ({})", used.unwrap_or("?"))?,
+    }
     row.path.iter().try_for_each(|path| writeln!(line, "FILE: {path}"))
 }

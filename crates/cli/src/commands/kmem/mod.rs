@@ -33,7 +33,7 @@ const NODES: Opt = Opt::flag("-n", "memory nodes, zones and sections");
 const HUGE: Opt = Opt::flag("-h", "huge pages");
 const FREE: Opt = Opt::flag("-f", "free lists of the page allocator");
 const FREE_RUNS: Opt = Opt::flag("-F", "as -f, with the struct page of each free run");
-const PAGES: Opt = Opt::flag("-p", "every page frame");
+const PAGES: Opt = Opt::flag("-p", "every page frame, or those that addresses lie in");
 const MEMBERS: Opt =
     Opt::value("-m", "members", "of every page frame, these members: flags,_refcount");
 const FLAGS: Opt = Opt::flag("-g", "names of page flags: all, or those of a value");
@@ -44,7 +44,7 @@ const PHYSICAL: Opt = Opt::flag("-P", "the addresses are physical");
 pub(crate) static COMMAND: Command = Command {
     names: &["kmem"],
     summary: "what an address is; who has how much: slab caches, zones, page frames, areas of vmalloc",
-    synopsis: "[-P] address ...\n-s [cache ...] [-I caches]\n-S[=cpus] [cache ...] [-I caches]\n-i | -V | -z | -n | -h | -f | -F\n-p | -c | -C | -m members\n-g [flags]\n-v | -o | -r",
+    synopsis: "[-P] address ...\n-s [cache ...] [-I caches]\n-S[=cpus] [cache ...] [-I caches]\n-i | -V | -z | -n | -h | -f | -F\n[-p | -c | -C | -m members] [-P] [address ...]\n-g [flags]\n-v | -o | -r",
     options: &[
         CACHES, OBJECTS, IGNORE, USAGE, COUNTERS, ZONES, NODES, HUGE, FREE, FREE_RUNS, PAGES,
         CACHED, CACHED_TOO, MEMBERS, FLAGS, AREAS, OFFSETS, ROOTS, PHYSICAL,
@@ -102,9 +102,13 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         Some(HUGE) => totals::huge(&kernel, out),
         Some(FREE) => zones::free(&kernel, false, out),
         Some(FREE_RUNS) => zones::free(&kernel, true, out),
-        Some(PAGES) => pages::all(&kernel, false, out),
-        Some(CACHED | CACHED_TOO) => pages::all(&kernel, true, out),
-        Some(MEMBERS) => pages::members(&kernel, parsed.value(MEMBERS).unwrap_or_default(), out),
+        Some(chosen @ (PAGES | CACHED | CACHED_TOO | MEMBERS)) => {
+            let frames = pages::frames(session, &kernel, parsed)?;
+            match parsed.value(MEMBERS) {
+                Some(members) => pages::members(&kernel, members, frames, out),
+                None => pages::all(&kernel, chosen != PAGES, frames, out),
+            }
+        }
         Some(FLAGS) => pages::flags(&kernel, parsed, out),
         Some(ROOTS) => slabs::roots(&kernel, parsed, out),
         Some(AREAS) => vmalloc::areas(&kernel, out),

@@ -3,12 +3,14 @@
 use necropsy_debuginfo::{Kind, Type};
 use necropsy_linux::{Kernel, page::PageFacts};
 
+use super::{PHYSICAL, identify};
 use crate::rows::kmem::{PageFlagRow, PageMembersRow, PageRow};
 use crate::{
     CommandError, Outcome, numbers,
     parsed::Parsed,
     problems::Problems,
     render::{Hex, Output},
+    session::Session,
 };
 
 pub(super) const HEADING: &str = "      PAGE       PHYSICAL      MAPPING       INDEX CNT FLAGS";
@@ -41,10 +43,15 @@ pub(super) fn page_line(row: &PageRow) -> String {
 }
 
 /// `kmem -p`; with `in_cache`, `kmem -c`: those that are pages of files.
-pub(super) fn all(kernel: &Kernel, in_cache: bool, out: &mut Output) -> Outcome {
+pub(super) fn all(
+    kernel: &Kernel,
+    in_cache: bool,
+    frames: impl Iterator<Item = u64>,
+    out: &mut Output,
+) -> Outcome {
     let mut problems = Problems::default();
     out.title(HEADING)?;
-    for pfn in frames(kernel)? {
+    for pfn in frames {
         out.check_interrupt()?;
         let Some(facts) = problems.keep(kernel.page_facts(pfn)) else { continue };
         if in_cache && facts.used != necropsy_linux::page::Use::File {
@@ -56,14 +63,32 @@ pub(super) fn all(kernel: &Kernel, in_cache: bool, out: &mut Output) -> Outcome 
     problems.report("page", out)
 }
 
-/// The frames of all zones that the kernel describes.
-fn frames(kernel: &Kernel) -> Result<impl Iterator<Item = u64> + use<>, CommandError> {
-    let ranges = kernel.described_frames()?;
+/// The frames of the addresses that were given; else those of all zones that the kernel describes.
+pub(super) fn frames(
+    session: &Session,
+    kernel: &Kernel,
+    parsed: &Parsed,
+) -> Result<impl Iterator<Item = u64> + use<>, CommandError> {
+    let frame = |word: &String| {
+        let address = session.address(word)?;
+        let pfn = identify::frame(kernel, address, parsed.has(PHYSICAL));
+        let none = || CommandError::failed(format!("{word}: not in a page frame of this machine"));
+        pfn.map(|pfn| (pfn, pfn.saturating_add(1))).ok_or_else(none)
+    };
+    let ranges = match parsed.args.is_empty() {
+        true => kernel.described_frames()?,
+        false => parsed.args.iter().map(frame).collect::<Result<Vec<_>, _>>()?,
+    };
     Ok(ranges.into_iter().flat_map(|(start, end)| start..end))
 }
 
 /// `kmem -m member[,member]`.
-pub(super) fn members(kernel: &Kernel, wanted: &str, out: &mut Output) -> Outcome {
+pub(super) fn members(
+    kernel: &Kernel,
+    wanted: &str,
+    frames: impl Iterator<Item = u64>,
+    out: &mut Output,
+) -> Outcome {
     let types = kernel.types();
     let page = types.composite("page").ok_or_else(|| CommandError::missing("no struct page"))?;
     let mut members = Vec::new();
@@ -77,7 +102,7 @@ pub(super) fn members(kernel: &Kernel, wanted: &str, out: &mut Output) -> Outcom
     let titles: Vec<String> = members.iter().map(|(name, ..)| format!("{name:>16}")).collect();
     out.title(&format!("      PAGE        {}", titles.join("  ")))?;
     let mut problems = Problems::default();
-    for pfn in frames(kernel)? {
+    for pfn in frames {
         out.check_interrupt()?;
         let Some(page) = problems.keep(kernel.page_of(pfn)) else { continue };
         let read = |(_, offset, size): &(&str, u64, u64)| {

@@ -31,17 +31,19 @@ pub(super) fn show(kernel: &Kernel, parsed: &Parsed, out: &mut Output) -> Outcom
     if !parsed.has(OBJECTS) {
         out.title(HEADING)?;
     }
-    for cache in &caches {
+    for (cache, inside) in &caches {
         out.check_interrupt()?;
         let row = cache_row(kernel, cache)?;
         if parsed.has(OBJECTS) {
-            if cpus.is_none() {
-                out.title(HEADING)?;
-                out.line(cache_line(&row))?;
-            }
-            objects(kernel, cache, cpus.as_deref(), out)?;
+            out.title(HEADING)?;
+            out.line(cache_line(&row))?;
         } else {
             out.record(&row, |line| writeln!(line, "{}", cache_line(&row)))?;
+        }
+        match inside {
+            Some(address) => one_slab(kernel, cache, *address, parsed.has(OBJECTS), out)?,
+            None if parsed.has(OBJECTS) => objects(kernel, cache, cpus.as_deref(), out)?,
+            None => {}
         }
         let held = kernel.held_of(cache);
         problems.extend(held.errors.iter().map(|(_, error)| error.clone()));
@@ -58,19 +60,27 @@ pub(super) fn show(kernel: &Kernel, parsed: &Parsed, out: &mut Output) -> Outcom
     problems.report("slab cache", out)
 }
 
+/// The slab that an address lies in, or that a `struct page` describes.
+fn slab_of(kernel: &Kernel, address: u64) -> Option<Slab> {
+    kernel.slab_at(address).ok().flatten().or_else(|| kernel.slab_of_page(address).ok())
+}
+
+/// The slab that an address lies in, with the object there, or with all.
+fn one_slab(kernel: &Kernel, cache: &Cache, address: u64, all: bool, out: &mut Output) -> Outcome {
+    let Some(slab) = slab_of(kernel, address) else { return Ok(()) };
+    let mut row = slab_row(kernel, cache, &slab, &kernel.held_of(cache));
+    if !all && address != slab.page {
+        row.objects.retain(|object| address.wrapping_sub(object.object.0) < cache.stride);
+    }
+    out.record(&row, |line| slab_text(&row, line))
+}
+
 /// What is wrong with the slab that an address lies in, or describes, and with the lists of its
 /// cache: `kmem -s ADDRESS`.
 fn slab_of_address(kernel: &Kernel, cache: &Cache, address: u64, out: &mut Output) -> Outcome {
-    let slab = match kernel.slab_at(address) {
-        Ok(Some(slab)) => slab,
-        _ => match kernel.slab_of_page(address) {
-            Ok(slab) => slab,
-            Err(_) => return Ok(()),
-        },
-    };
-    if slab.cache != cache.address {
+    let Some(slab) = slab_of(kernel, address).filter(|slab| slab.cache == cache.address) else {
         return Ok(());
-    }
+    };
     let stop = std::sync::atomic::AtomicBool::new(false);
     let Some(area) = check::area("slab") else { return Ok(()) };
     let bytes = kernel.target().page_size() << cache.order_of(slab.objects);
@@ -98,36 +108,39 @@ pub(super) fn roots(kernel: &Kernel, parsed: &Parsed, out: &mut Output) -> Outco
     show(kernel, parsed, out)
 }
 
-/// The caches that were asked for.
+/// The caches that were asked for, and the address in one of their slabs if that was given.
 fn wanted(
     kernel: &Kernel,
     caches: Vec<Cache>,
     parsed: &Parsed,
-) -> Result<Vec<Cache>, CommandError> {
+) -> Result<Vec<(Cache, Option<u64>)>, CommandError> {
     let ignored: Vec<&str> = parsed.values(IGNORE).flat_map(|list| list.split(',')).collect();
     let mut wanted = Vec::new();
     if parsed.args.is_empty() {
-        wanted = caches;
+        wanted = caches.into_iter().map(|cache| (cache, None)).collect();
     } else {
         for word in &parsed.args {
             let named = |cache: &&Cache| cache.name.as_deref() == Some(word);
             if let Some(cache) = caches.iter().find(named) {
-                wanted.push(cache.clone());
+                wanted.push((cache.clone(), None));
                 continue;
             }
             let address = numbers::parse_hex(word);
             let known = address.and_then(|at| caches.iter().find(|cache| cache.address == at));
             let of_object = || {
-                let slab = kernel.slab_at(address?).ok()??;
+                let slab = slab_of(kernel, address?)?;
                 caches.iter().find(|cache| cache.address == slab.cache)
             };
-            match known.or_else(of_object) {
-                Some(cache) => wanted.push(cache.clone()),
-                None => return Err(CommandError::failed(format!("{word}: no such slab cache"))),
+            match (known, of_object()) {
+                (Some(cache), _) => wanted.push((cache.clone(), None)),
+                (None, Some(cache)) => wanted.push((cache.clone(), address)),
+                (None, None) => {
+                    return Err(CommandError::failed(format!("{word}: no such slab cache")));
+                }
             }
         }
     }
-    wanted.retain(|cache| !ignored.iter().any(|name| cache.name.as_deref() == Some(*name)));
+    wanted.retain(|(cache, _)| !ignored.iter().any(|name| cache.name.as_deref() == Some(*name)));
     Ok(wanted)
 }
 
@@ -190,6 +203,7 @@ pub(super) fn slab_row(kernel: &Kernel, cache: &Cache, slab: &Slab, of: &Held) -
         name: cache.name.clone(),
         slab: Hex(slab.page),
         memory: Hex(slab.start),
+        node: kernel.pfn_of(slab.page).ok().and_then(|pfn| kernel.node_of_frame(pfn)),
         held: held(of.slabs.get(&slab.page).copied(), slab),
         total: counts.total,
         allocated: counts.allocated,
@@ -217,14 +231,15 @@ fn objects(kernel: &Kernel, cache: &Cache, cpus: Option<&[u32]>, out: &mut Outpu
 }
 
 pub(super) const SLAB_HEADING: &str =
-    "  SLAB              MEMORY            TOTAL  ALLOCATED  FREE  HELD";
+    "  SLAB              MEMORY            NODE  TOTAL  ALLOCATED  FREE  HELD";
 
 /// A slab's line, without its end.
 pub(super) fn slab_line(row: &SlabRow) -> String {
     format!(
-        "  {:016x}  {:016x}  {:5}  {:9}  {:4}  {}",
+        "  {:016x}  {:016x}  {:>4}  {:5}  {:9}  {:4}  {}",
         row.slab.0,
         row.memory.0,
+        row.node.map_or("?".to_owned(), |node| node.to_string()),
         row.total,
         row.allocated,
         row.total.saturating_sub(row.allocated),
