@@ -92,8 +92,9 @@ all_shapes! {
         inode_links: InodeLinks, mapping_host: MappingHost, file_links: FileLinks,
         super_block_links: SuperBlockLinks, bug_entry: BugEntry, static_call_site: StaticCallSite, jump_entry: JumpEntry,
         alternative: Alternative,
+        exception_entry: ExceptionEntry, ftrace_page: FtracePage, traced_function: TracedFunction,
         kprobe: Kprobe, optimized_kprobe: OptimizedKprobe, shm_file_data: ShmFileData;
-        kprobe_variables: KprobeVariables
+        ftrace_variables: FtraceVariables, kprobe_variables: KprobeVariables
     }
     vma { vma: Vma, mm_mappings: MmMappings }
     ipc {

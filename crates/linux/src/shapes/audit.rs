@@ -55,6 +55,22 @@ shapes! {
     JumpEntry = "jump_entry" for check {
         place: "code",
     }
+    /// An access that may fail, and where it goes on (arch/x86/include/asm/extable.h), relative to
+    /// each.
+    ExceptionEntry = "exception_table_entry" for check {
+        access: "insn",
+        fixup: "fixup",
+    }
+    /// Functions that can be traced (kernel/trace/ftrace.c).
+    FtracePage = "ftrace_page" for check {
+        next: "next",
+        records: "records",
+        used: "index",
+    }
+    /// One of them (include/linux/ftrace.h).
+    TracedFunction = "dyn_ftrace" for check {
+        place: "ip",
+    }
     /// An instruction that is replaced (arch/x86/include/asm/alternative.h).
     Alternative = "alt_instr" for check {
         instruction: "instr_offset",
@@ -75,6 +91,13 @@ shapes! {
         id: "id",
         namespace: "ns",
         file: "file",
+    }
+}
+
+variables! {
+    /// Where the functions that can be traced are listed.
+    FtraceVariables = "traced functions" for check {
+        pages: maybe "ftrace_pages_start",
     }
 }
 

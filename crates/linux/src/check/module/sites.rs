@@ -7,7 +7,7 @@ use super::{
     super::{Checker, Class, Confidence},
     function, given_back,
 };
-use crate::{error::Result, shapes::Shapes};
+use crate::{error::Result, list::Chain, shapes::Shapes};
 
 /// A table whose entries begin with the distance to the place, from there.
 struct Table {
@@ -62,6 +62,27 @@ const TABLES: &[Table] = &[
     },
 ];
 
+/// Where an access that may fail stands, and where it goes on if it does: in code, whatever that is
+/// (arch/x86/include/asm/extable.h).
+const EXCEPTIONS: [Table; 2] = [
+    Table {
+        places: "accesses that may fail",
+        check: "exception_table",
+        bounds: ("__start___ex_table", "__stop___ex_table"),
+        entry: |of| Ok((of.exception_entry.sizeof()?, of.exception_entry.access.offset()?)),
+        fits: |_| true,
+        wrong: "",
+    },
+    Table {
+        places: "ways on behind failed accesses",
+        check: "exception_table",
+        bounds: ("__start___ex_table", "__stop___ex_table"),
+        entry: |of| Ok((of.exception_entry.sizeof()?, of.exception_entry.fixup.offset()?)),
+        fits: |_| true,
+        wrong: "",
+    },
+];
+
 /// Whether an instruction of five bytes does nothing.
 fn nothing(code: &[u8; 5]) -> bool {
     matches!(code, [0x0f, 0x1f, 0x44, 0, 0] | [0x66, 0x66, 0x66, 0x66, 0x90])
@@ -73,7 +94,67 @@ const DAMAGED: usize = 16;
 const MOST: u64 = 1 << 20;
 
 pub(super) fn run(checker: &mut Checker<'_>) {
-    TABLES.iter().for_each(|table| look(checker, table));
+    TABLES.iter().chain(&EXCEPTIONS).for_each(|table| look(checker, table));
+    traced(checker);
+}
+
+/// Functions that can be traced begin with a call, or with nothing (kernel/trace/ftrace.c).
+fn traced(checker: &mut Checker<'_>) {
+    let kernel = checker.kernel;
+    let (target, shapes) = (kernel.target(), kernel.shapes());
+    let (page, record) = (&shapes.ftrace_page, &shapes.traced_function);
+    let (Ok(size), Ok(start)) = (record.sizeof(), shapes.ftrace_variables.pages.address()) else {
+        return;
+    };
+    let fits = |code: &[u8; 5]| matches!(code[0], 0xe8 | 0xe9) || nothing(code);
+    let (mut right, mut other) = (0u64, Vec::new());
+    let mut count = 0;
+    for pages in Chain::behind(target, start).take(MOST as usize) {
+        let pages = match pages {
+            Ok(pages) => pages,
+            Err(error) => {
+                checker.walk(
+                    "ftrace_pages",
+                    "pages of traced functions",
+                    "ftrace_pages",
+                    start,
+                    &error,
+                );
+                break;
+            }
+        };
+        let (Ok(records), Ok(used)) =
+            (page.records.read(target, pages), page.used.read(target, pages))
+        else {
+            checker.unread("traced functions", 1, None);
+            continue;
+        };
+        for number in 0..used.min(MOST) {
+            let at = records.wrapping_add(number * size);
+            // One that is gone, as the code of a module that started, is zero or has a mark.
+            let Ok(site) = record.place.read(target, at) else {
+                checker.unread("traced functions", 1, None);
+                continue;
+            };
+            if site == 0 || !target.is_text(site) {
+                continue;
+            }
+            count += 1;
+            match target.read_array::<5>(site) {
+                Ok(code) if fits(&code) => right += 1,
+                Ok(code) => other.push((site, code)),
+                Err(fault) => checker.unread("traced functions", 1, Some(&fault.into())),
+            }
+        }
+    }
+    checker.count("traced functions", count);
+    leave_newer_kinds(&mut other, right);
+    for (site, _) in other {
+        let name = function(kernel, site);
+        let text = "where a function is traced there is neither a call nor nothing";
+        let finding = checker.find("traced_function", Class::Text, name, site, text);
+        finding.start(site).confidence(Confidence::Likely);
+    }
 }
 
 fn look(checker: &mut Checker<'_>, table: &Table) {
