@@ -122,6 +122,21 @@ struct FlagBits(OnceLock<Vec<(u32, &'static str)>>);
 struct Known(OnceLock<Marks>);
 
 impl Kernel {
+    /// Whether a huge page of hugetlbfs begins at the frame `pfn`, where that is told by how it would be
+    /// taken apart, in the description of its second frame.
+    pub(crate) fn is_old_huge_page(&self, pfn: u64) -> bool {
+        let destructor = &self.shapes().page.destructor;
+        let (true, Ok(wanted)) = (destructor.exists(), self.constant("HUGETLB_PAGE_DTOR")) else {
+            return false;
+        };
+        let (Ok(first), Ok(second)) = (self.page_of(pfn), self.page_of(pfn.saturating_add(1)))
+        else {
+            return false;
+        };
+        self.head_page(second).is_ok_and(|head| head == first && head != second)
+            && destructor.read(self.target(), second).is_ok_and(|found| found == wanted as u64)
+    }
+
     /// Whether a frame is kept from the allocator of pages, as the kernel's image is; `None` where the
     /// dump does not tell.
     pub(crate) fn is_reserved(&self, pfn: u64) -> Option<bool> {
@@ -179,7 +194,7 @@ impl Kernel {
             Use::Buddy(at.private().unwrap_or(0))
         } else if is(types.offline) {
             Use::Offline
-        } else if is(types.huge) {
+        } else if is(types.huge) || self.pfn_of(head).is_ok_and(|pfn| self.is_old_huge_page(pfn)) {
             Use::HugeTlb
         } else if is(types.table) {
             Use::PageTable

@@ -11,6 +11,7 @@ shapes! {
         mapping: maybe "mapping",
         index: maybe "index" | "__folio_index",             // renamed in 6.16
         private: maybe "private",
+        destructor: maybe "compound_dtor",                  // of the second of several, until 6.2
         memcg_data: maybe "memcg_data",                     // 5.11, with CONFIG_MEMCG
         list: "lru",                                        // of free ones, of a CPU's, of an LRU
     }

@@ -46,8 +46,9 @@ pub(super) fn scan(kernel: &Kernel, ram: &Ram, claims: &Claims) -> Result<Scan> 
         starts.map(|start| Range { start, end: (start + BATCH).min(range.end) })
     });
     let batches: Vec<Range> = batches.collect();
-    let reserved = kernel.constant("PG_reserved").map_or(0, |bit| 1 << (bit as u64 & 63));
-    let walk = Walk { kernel, ram, claims, size, types: PageTypes::of(kernel), reserved };
+    let flag = |name: &str| kernel.constant(name).map_or(0, |bit| 1 << (bit as u64 & 63));
+    let (reserved, several) = (flag("PG_reserved"), flag("PG_head"));
+    let walk = Walk { kernel, ram, claims, size, types: PageTypes::of(kernel), reserved, several };
     Ok(batches.par_iter().map(|batch| walk.batch(*batch)).reduce(Scan::default, Scan::and))
 }
 
@@ -71,6 +72,8 @@ struct Walk<'a> {
     types: PageTypes,
     /// The flag of frames that are nobody's to give.
     reserved: u64,
+    /// That of the first of several that belong together.
+    several: u64,
 }
 
 /// What a frame is, before others are asked.
@@ -189,11 +192,11 @@ impl Walk<'_> {
             *free_until = pfn + (1 << order);
             return Seen::Is(Use::Free);
         }
-        self.whole(copy, kind, link)
+        self.whole(pfn, copy, kind, link)
     }
 
     /// What the first frame of something is.
-    fn whole(&self, copy: &[u8], kind: u32, link: u64) -> Seen {
+    fn whole(&self, pfn: u64, copy: &[u8], kind: u32, link: u64) -> Seen {
         let shape = &self.kernel.shapes().page;
         let is = |wanted: Option<PageType>| wanted.is_some_and(|wanted| wanted.is(kind));
         let flags = shape.flags.decode(copy).unwrap_or(0);
@@ -203,7 +206,8 @@ impl Walk<'_> {
         if is(self.types.table) {
             return Seen::Is(Use::PageTables);
         }
-        if is(self.types.huge) {
+        let several = flags & self.several != 0;
+        if is(self.types.huge) || (several && self.kernel.is_old_huge_page(pfn)) {
             return Seen::Is(Use::Huge);
         }
         if is(self.types.offline) {
@@ -245,7 +249,8 @@ impl Walk<'_> {
         let shape = &self.kernel.shapes().page;
         let kind = shape.page_type.decode(&copy).unwrap_or(0) as u32;
         let link = shape.compound.decode(&copy).unwrap_or(0);
-        match self.whole(&copy, kind, link) {
+        let first = self.kernel.pfn_of(head).unwrap_or(pfn);
+        match self.whole(first, &copy, kind, link) {
             Seen::Given | Seen::Unreferenced => {
                 let first = self.kernel.pfn_of(head).ok().and_then(|head| self.claims.get(head));
                 first.map_or(Seen::Given, Seen::Is)

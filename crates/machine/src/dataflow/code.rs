@@ -4,8 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use necropsy_disasm::{Effects, Flow};
 
-use super::source::{Fixup, Region, Source};
-use crate::Architecture;
+use super::{
+    source::{Fixup, Region, Source},
+    state::{Origin, State},
+    transfer,
+};
+use crate::{Architecture, Target};
 
 /// The longest piece of code that is believed to be one function, in bytes.
 const MAX_FUNCTION: u64 = 256 << 10;
@@ -227,7 +231,7 @@ impl Piece {
 }
 
 /// What the instruction at the start of `bytes` does.
-pub(super) fn decode(architecture: &dyn Architecture, bytes: &[u8], at: u64) -> Option<Effects> {
+fn decode(architecture: &dyn Architecture, bytes: &[u8], at: u64) -> Option<Effects> {
     let longest = bytes.len().min(architecture.abi().longest_instruction);
     necropsy_disasm::effects(architecture.isa(false), &bytes[..longest], at)
 }
@@ -238,4 +242,38 @@ fn decodes(architecture: &dyn Architecture, pieces: &[Piece], at: u64) -> bool {
     let offset = usize::try_from(at - piece.region.start).ok();
     let rest = offset.and_then(|offset| piece.bytes.get(offset..)).unwrap_or_default();
     decode(architecture, rest, at).is_some()
+}
+
+/// Instructions of an entry of a table of far calls.
+const LONGEST_ENTRY: usize = 5;
+
+/// The function that a call to `address` reaches in the end, where that is an entry of a module's
+/// table of far calls: code without a name that only loads an address and jumps there
+/// (arch/arm64/kernel/module-plts.c). `None` for everything else.
+pub fn far_call(target: &Target, address: u64) -> Option<u64> {
+    if target.locate(address).is_some_and(|found| found.offset == 0) {
+        return None;
+    }
+    let mut state = State::entry(target.abi());
+    let mut at = address;
+    for _ in 0..LONGEST_ENTRY {
+        let longest = target.abi().longest_instruction as u64;
+        let effects = decode(target.architecture(), &target.read_bytes(at, longest).ok()?, at)?;
+        match (effects.flow, effects.target, &effects.indirect) {
+            (Flow::Next, ..) => {}
+            (Flow::Jump, Some(to), _) => return Some(to),
+            (Flow::Jump, None, Some(pointer)) => {
+                return match transfer::evaluate(&state, pointer)? {
+                    Origin::Constant(to) => Some(to),
+                    _ => None,
+                };
+            }
+            _ => return None,
+        }
+        let end = at.wrapping_add(effects.length.into());
+        let insn = Insn { effects, end, next: vec![end], traced: false };
+        transfer::step(&mut state, at, &insn);
+        at = end;
+    }
+    None
 }

@@ -18,7 +18,6 @@
 //! pointer that is not known.
 
 mod code;
-mod far_call;
 mod fixups;
 mod frames;
 mod function;
@@ -29,8 +28,7 @@ mod tests;
 mod transfer;
 mod values;
 
-pub use code::{Code, Insn};
-pub use far_call::far_call;
+pub use code::{Code, Insn, far_call};
 pub use frames::{Holder, entry_value_holder, recover};
 pub use function::{Function, beginning_at, function_of, retpoline_register, unread};
 pub use state::{Origin, Place, Slot, State};

@@ -2,7 +2,7 @@
 
 use necropsy_dump::Read;
 
-use super::{far_call, fixups};
+use super::{code::far_call, fixups};
 use crate::{Architecture, Target, regs::Reg};
 
 /// The code that belongs to one symbol.
