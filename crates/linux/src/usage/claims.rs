@@ -118,7 +118,8 @@ impl Claims {
                         }
                     }
                     // The table of them is memory, too.
-                    for at in (pages..pages.saturating_add(count * 8)).step_by(page as usize) {
+                    let table = count * u64::from(target.pointer_size());
+                    for at in (pages..pages.saturating_add(table)).step_by(page as usize) {
                         self.add_address(kernel, at, used);
                     }
                 }
