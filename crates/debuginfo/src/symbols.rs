@@ -166,8 +166,7 @@ impl Symbols {
     /// not move. Names of its own stay the first of their addresses.
     #[must_use]
     pub fn with_data_of(&self, file: &Symbols, bias: u64) -> Symbols {
-        let mut builder =
-            SymbolsBuilder { missing: self.missing, ..Symbols::builder() };
+        let mut builder = SymbolsBuilder { missing: self.missing, ..Symbols::builder() };
         builder.reserve(self.len() + file.len(), self.names.len() + file.names.len());
         let mut add = |symbols: &Symbols, index: usize, moved: u64| {
             let Some(entry) = symbols.entries.get(index) else { return };
@@ -182,7 +181,8 @@ impl Symbols {
         for (index, symbol) in file.entries.iter().enumerate() {
             let moved = if symbol.is_located() { bias } else { 0 };
             let name = file.text(symbol);
-            let known = |own: usize| self.entries[own].address == symbol.address.wrapping_add(moved);
+            let known =
+                |own: usize| self.entries[own].address == symbol.address.wrapping_add(moved);
             let code = matches!(symbol.kind, b'T' | b't' | b'W' | b'w');
             if !code && !self.indexes_of(name).any(known) {
                 add(file, index, moved);
