@@ -161,6 +161,36 @@ impl Symbols {
         Some(builder.finish())
     }
 
+    /// With the data symbols of the file that the kernel was linked into, which lay `bias` bytes
+    /// lower: a kernel without `CONFIG_KALLSYMS_ALL` names only its code. What is no address does
+    /// not move. Names of its own stay the first of their addresses.
+    #[must_use]
+    pub fn with_data_of(&self, file: &Symbols, bias: u64) -> Symbols {
+        let mut builder = SymbolsBuilder { missing: self.missing, ..Symbols::builder() };
+        builder.reserve(self.len() + file.len(), self.names.len() + file.names.len());
+        let mut add = |symbols: &Symbols, index: usize, moved: u64| {
+            let Some(entry) = symbols.entries.get(index) else { return };
+            builder.push(
+                entry.address.wrapping_add(moved),
+                symbols.text(entry),
+                char::from(entry.kind),
+                entry.size,
+            );
+        };
+        (0..self.len()).for_each(|index| add(self, index, 0));
+        for (index, symbol) in file.entries.iter().enumerate() {
+            let moved = if symbol.is_located() { bias } else { 0 };
+            let name = file.text(symbol);
+            let known =
+                |own: usize| self.entries[own].address == symbol.address.wrapping_add(moved);
+            let code = matches!(symbol.kind, b'T' | b't' | b'W' | b'w');
+            if !code && !self.indexes_of(name).any(known) {
+                add(file, index, moved);
+            }
+        }
+        builder.finish()
+    }
+
     /// How many symbols there are.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -325,6 +355,30 @@ mod tests {
             builder.push(address, name, kind, 0);
         }
         builder.finish()
+    }
+
+    #[test]
+    fn a_table_of_code_is_completed_from_the_file() {
+        const LINKED: u64 = 0xc100_0000;
+        let table = |symbols: &[(u64, &str, char)]| {
+            let mut builder = Symbols::builder();
+            symbols.iter().for_each(|(at, name, kind)| builder.push(*at, name, *kind, 0));
+            builder.finish()
+        };
+        let own = table(&[(LINKED + 0x1000, "_stext", 'T'), (LINKED + 0x1100, "f", 't')]);
+        let file = table(&[
+            (LINKED, "_stext", 'T'),
+            (LINKED + 0x80, "label", 't'),
+            (LINKED + 0x500, "init_task", 'D'),
+            (0x20, "per_cpu_at_zero", 'D'),
+            (LINKED + 0x100, "f", 'D'),
+        ]);
+        let all = own.with_data_of(&file, 0x1000);
+        let at = |name: &str| all.by_name(name).map(|symbol| symbol.address);
+        assert_eq!(at("init_task"), Some(LINKED + 0x1500));
+        assert_eq!((at("per_cpu_at_zero"), at("label")), (Some(0x20), None));
+        assert_eq!(all.all_by_name("f").len(), 1, "known already");
+        assert_eq!(all.lookup(LINKED + 0x1100).map(|symbol| symbol.name), Some("f"));
     }
 
     #[test]

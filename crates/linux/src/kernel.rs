@@ -143,8 +143,9 @@ impl Kernel {
             let mut offsets = Vec::new();
             let mut fault = None;
             for cpu in 0..known.unwrap_or(MAX_CPUS).min(MAX_CPUS) {
-                match self.target.read_pointer(table.wrapping_add(cpu * word)) {
-                    Ok(offset) => offsets.push(offset),
+                // A distance, negative where the template lies above: it is added to 64 bits.
+                match self.target.read_long(table.wrapping_add(cpu * word)) {
+                    Ok(offset) => offsets.push(offset as u64),
                     Err(missing) => {
                         fault = Some(missing);
                         break;

@@ -20,6 +20,11 @@ pub fn prev<M: Memory>(memory: &M) -> u64 {
     memory.word_size()
 }
 
+/// Bytes of a `struct list_head`.
+pub fn head_size<M: Memory>(memory: &M) -> u64 {
+    2 * memory.word_size()
+}
+
 /// Walks the `struct list_head` at `head`, yielding the address of each entry's link.
 ///
 /// An `Err` says what is wrong and where. The walk goes on after it where it can, which is where

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::{
     error::{Error, Result},
     kernel::Kernel,
-    list::list,
+    list::{head_size, list},
     rbtree::{Order, rbtree},
     task::Task,
 };
@@ -293,9 +293,10 @@ impl<'k> RunQueue<'k> {
         let lists = shapes.rt_prio_array.queue.address(root)?;
         let link = shapes.sched_rt_entity.link.offset()?;
         let entity_offset = shapes.task_entities.realtime.offset()?;
-        let priorities = (shapes.rt_prio_array.queue.size()? / 16).min(MAX_PRIORITIES);
+        let head = head_size(target);
+        let priorities = (shapes.rt_prio_array.queue.size()? / head).min(MAX_PRIORITIES);
         for prio in 0..priorities {
-            for entity in list(target, lists.wrapping_add(prio * 16)) {
+            for entity in list(target, lists.wrapping_add(prio * head)) {
                 let entity = match entity {
                     Ok(entity) => entity.wrapping_sub(link),
                     Err(error) => {

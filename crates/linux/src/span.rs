@@ -93,6 +93,12 @@ impl Default for Numbers {
 }
 
 impl Numbers {
+    /// Little-endian, with words of four bytes.
+    #[cfg(test)]
+    pub(crate) fn narrow() -> Numbers {
+        Numbers { big_endian: false, word: 4 }
+    }
+
     /// As a target has them.
     pub fn of(target: &Target) -> Numbers {
         Numbers { big_endian: target.big_endian(), word: target.pointer_size() as usize }

@@ -87,6 +87,23 @@ impl Kernel {
         }
     }
 
+    /// Traces from the registers that the dump itself has of the CPUs, in their order there: what can
+    /// be told where no variable leads to a task. Stacks are aligned to their size.
+    pub fn register_traces(&self) -> Vec<(u32, Trace, Vec<Stack>)> {
+        let target = self.target();
+        let size = self.thread_size();
+        let notes = target.dump().prstatus();
+        let of = |(cpu, note): (u32, &PrStatus)| {
+            let regs = target.architecture().note_regs(note)?;
+            let start = regs.get(target.abi().stack_pointer)? & !(size - 1);
+            let stack = Stack { kind: StackKind::Task, start, end: start.saturating_add(size) };
+            let from = Start { regs, interrupted: true, saved_regs: true, slot: None };
+            let stacks = vec![stack];
+            Some((cpu, unwind::unwind(target, &from, &stacks), stacks))
+        };
+        (0..).zip(notes.iter()).filter_map(of).collect()
+    }
+
     /// The registers of a CPU by the task that they name: the kernel's numbers of CPUs may be others
     /// than the machine's, as where any of them can be the first to start.
     fn note_of_its_task(&self, cpu: u32) -> Option<Regs> {

@@ -51,6 +51,8 @@ pub struct SystemCall {
     pub name: Option<String>,
 }
 
+/// Bytes of each text of `struct new_utsname` (include/uapi/linux/utsname.h): what programs are given.
+const UTS_TEXT: u64 = 65;
 /// Longest command line that is read, in bytes (COMMAND_LINE_SIZE is 2048 on x86, 4096 on s390).
 const MAX_COMMAND_LINE: usize = 16 << 10;
 /// MAX_NUMNODES is at most 1 << 10.
@@ -66,14 +68,23 @@ impl Kernel {
     pub fn uts(&self) -> Result<Uts> {
         let shape = &self.shapes().uts_namespace;
         let at = self.symbol("init_uts_ns")?;
-        let text = |field: &crate::shapes::Field| field.text(self.target(), at);
+        let target = self.target();
+        let named = target.vmcoreinfo().and_then(|info| info.offset("uts_namespace.name"));
+        let text = |field: &crate::shapes::Field, index: u64| match (field.offset(), named) {
+            // Without types: VMCOREINFO says where they begin.
+            (Err(Error::NoSuch { .. }), Some(named)) => {
+                let at = at.wrapping_add(named).wrapping_add(index * UTS_TEXT);
+                field.named(target.read_cstr(at, UTS_TEXT as usize))
+            }
+            _ => field.text(target, at),
+        };
         Ok(Uts {
-            sysname: text(&shape.sysname)?,
-            nodename: text(&shape.nodename)?,
-            release: text(&shape.release)?,
-            version: text(&shape.version)?,
-            machine: text(&shape.machine)?,
-            domainname: text(&shape.domainname)?,
+            sysname: text(&shape.sysname, 0)?,
+            nodename: text(&shape.nodename, 1)?,
+            release: text(&shape.release, 2)?,
+            version: text(&shape.version, 3)?,
+            machine: text(&shape.machine, 4)?,
+            domainname: text(&shape.domainname, 5)?,
         })
     }
 

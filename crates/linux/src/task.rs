@@ -269,7 +269,8 @@ impl<'k> Task<'k> {
             };
             pages = pages.saturating_add(count);
         }
-        Ok((pages.max(0) as u64).saturating_mul(4))
+        let page_kb = self.kernel.target().page_size() >> 10;
+        Ok((pages.max(0) as u64).saturating_mul(page_kb))
     }
 
     /// Pages that the threads of its group have counted and not yet added to the address space's

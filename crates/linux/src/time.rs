@@ -56,9 +56,13 @@ impl Kernel {
         if let Ok(offset) = self.shapes().tk_data.timekeeper.offset() {
             return Ok(at + offset);
         }
-        // Before 6.13 tk_core is a struct without a name: a sequence counter, then this.
+        // Before 6.13 tk_core is a struct without a name: a sequence counter, then this, aligned as
+        // its numbers of 64 bits are: to 4 bytes on some machines of 32 bits, and then their
+        // structures' sizes show it.
         let counter = self.shapes().seqcount.sizeof()?;
-        Ok(at + counter.next_multiple_of(8))
+        let timekeeper = &self.shapes().timekeeper;
+        let sizes = timekeeper.sizeof()? | timekeeper.tkr_mono.size()?;
+        Ok(at + counter.next_multiple_of(1 << sizes.trailing_zeros().min(3)))
     }
 
     /// When the machine died, in seconds since the epoch: what the kernel noted as it crashed, or

@@ -92,7 +92,8 @@ impl Kernel {
             Ok(ns.checked_shr(shift as u32).unwrap_or(0))
         };
         let tick_ns = match self.shapes().tick_variables.tick_ns.address() {
-            Ok(at) => target.read_u64(at)?,
+            // unsigned long
+            Ok(at) => target.read_pointer(at)?,
             Err(_) => pace()?,
         };
         // NTP turns the tick by some parts in a million; the frequency is a whole number.

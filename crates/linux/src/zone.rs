@@ -3,6 +3,8 @@
 
 use std::sync::OnceLock;
 
+use necropsy_machine::paging::PagingFormat;
+
 use crate::{
     Kernel,
     error::{Error, Result},
@@ -94,14 +96,16 @@ pub struct CpuPages {
 impl CpuPages {
     /// The order of the runs on a list by its number (`order_to_pindex()` of mm/page_alloc.c): three
     /// kinds an order up to PAGE_ALLOC_COSTLY_ORDER, then lists for huge pages; one order alone until
-    /// 5.13. Pages have 2 to the power of `page_shift` bytes.
-    pub(crate) fn order_of(&self, number: u64, page_shift: u32) -> u64 {
+    /// 5.13.
+    pub(crate) fn order_of(&self, number: u64, paging: PagingFormat) -> u64 {
         const KINDS: u64 = 3;
         const COSTLY: u64 = 3;
         match number / KINDS {
             // The kinds of one order are three, or four with contiguous memory.
             _ if self.lists.len() <= 4 => 0,
-            order if order > COSTLY => u64::from(page_shift.saturating_sub(3)),
+            order if order > COSTLY => {
+                u64::from(paging.huge_shift().saturating_sub(paging.page_shift()))
+            }
             order => order,
         }
     }
@@ -208,12 +212,13 @@ impl Kernel {
         let size = shapes.free_area.sizeof()?;
         let first = shapes.zone.free_area.address(zone.address)?;
         let orders = (shapes.zone.free_area.size()? / size).min(MAX_FEW);
-        let kinds = (shapes.free_area.free_list.size()? / 16).min(MAX_FEW);
+        let head = list::head_size(target);
+        let kinds = (shapes.free_area.free_list.size()? / head).min(MAX_FEW);
         let mut areas = Vec::new();
         for order in 0..orders {
             let address = first.wrapping_add(order * size);
             let lists = shapes.free_area.free_list.address(address)?;
-            let list = |kind| FreeList { head: lists.wrapping_add(kind * 16), order, kind };
+            let list = |kind| FreeList { head: lists.wrapping_add(kind * head), order, kind };
             areas.push(FreeArea {
                 address,
                 order,
@@ -252,12 +257,13 @@ impl Kernel {
             let Ok(base) = self.cpu_base(cpu) else { continue };
             let address = area.wrapping_add(base).wrapping_add(within);
             let lists = shapes.per_cpu_pages.lists.address(address)?;
-            let count = (shapes.per_cpu_pages.lists.size()? / 16).min(MAX_FEW);
+            let head = list::head_size(target);
+            let count = (shapes.per_cpu_pages.lists.size()? / head).min(MAX_FEW);
             found.push(CpuPages {
                 cpu,
                 address,
                 count: shapes.per_cpu_pages.count.read(target, address)?,
-                lists: (0..count).map(|number| lists.wrapping_add(number * 16)).collect(),
+                lists: (0..count).map(|number| lists.wrapping_add(number * head)).collect(),
             });
         }
         Ok(found)

@@ -21,6 +21,21 @@ fn bias(target: &Target, dwarf: &Dwarf) -> Result<u64, LoadError> {
     Ok(running.wrapping_sub(linked))
 }
 
+/// Gives a kernel whose own table names only code the data symbols of its vmlinux, if that is found.
+/// What is wrong with the files is told when debug information is asked for.
+pub(crate) fn add_data_symbols(target: &mut Target, files: &DebugFiles) {
+    if !target.lacks_data_symbols() {
+        return;
+    }
+    let release = target.vmcoreinfo().and_then(|info| info.get("OSRELEASE"));
+    let found = files.kernel(build_id::of_kernel(target).as_deref(), release).found;
+    let Some(file) = found.and_then(|found| open_placed(found.bytes, None).ok()) else { return };
+    let linked = file.symbols().by_name("_stext").map(|symbol| symbol.address);
+    if let (Some(linked), Some(running)) = (linked, target.address_of("_stext")) {
+        target.add_data_symbols(file.symbols(), running.wrapping_sub(linked));
+    }
+}
+
 /// Tells a kernel how its debug information is found: when it is first asked for. What is wrong
 /// with a file is told to the listener of `files`, once, and costs no more than the file.
 pub fn attach(kernel: &Kernel, files: Arc<DebugFiles>) {

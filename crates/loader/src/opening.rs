@@ -12,7 +12,7 @@ use necropsy_linux::Kernel;
 use necropsy_machine::{Overrides, Target};
 
 use crate::{
-    attach::attach,
+    attach::{add_data_symbols, attach},
     debug_files::{self, DebugFiles},
     event::{Event, Listener},
 };
@@ -210,7 +210,9 @@ impl Opening {
     /// # Errors
     /// As [`Opening::open_dump`].
     pub fn open_with(&self, files: Arc<DebugFiles>) -> Result<Arc<Kernel>, OpenError> {
-        let kernel = self.kernel_in(self.open_dump()?);
+        let mut target = Target::open(self.open_dump()?, &self.overrides);
+        add_data_symbols(&mut target, &files);
+        let kernel = Arc::new(Kernel::new(target));
         attach(&kernel, files);
         Ok(kernel)
     }

@@ -172,6 +172,31 @@ impl Target {
         self.page_shift = layout.paging.page_shift();
         self.layout = Some(layout);
         let symbols = self.load_symbols()?;
+        self.set_kernel(symbols);
+        Ok(())
+    }
+
+    /// Whether the kernel's table names its code alone (built without `CONFIG_KALLSYMS_ALL`): the
+    /// symbols of its vmlinux help.
+    pub fn lacks_data_symbols(&self) -> bool {
+        self.problem.is_none() && self.kernel.symbols.by_name("init_task").is_none()
+    }
+
+    /// Adds the data symbols of the kernel's vmlinux, which was linked `bias` bytes lower. What
+    /// depends on symbols is looked for again, so this comes before all questions.
+    pub fn add_data_symbols(&mut self, file: &Symbols, bias: u64) {
+        let before = self.kernel.symbols.len();
+        let symbols = self.kernel.symbols.with_data_of(file, bias);
+        self.facts.push(Fact {
+            name: "data symbols",
+            value: format!("{} from vmlinux", symbols.len() - before),
+            rule: "kallsyms has none".into(),
+        });
+        self.set_kernel(symbols);
+    }
+
+    /// Takes the kernel's symbols, and finds what they tell of its memory.
+    fn set_kernel(&mut self, symbols: Symbols) {
         let address = |name: &str| symbols.by_name(name).map(|s| s.address);
         let orc_tables = match (
             address("__start_orc_unwind_ip"),
@@ -201,12 +226,12 @@ impl Target {
         }
         self.kernel = Image::new(VMLINUX, ranges, symbols, orc_tables);
         if let Some(mut layout) = self.layout.clone() {
-            let mut facts = std::mem::take(&mut self.facts);
-            self.architecture.set_bases(&mut layout, self, &mut facts);
-            self.facts = facts;
+            let mut found = Vec::new();
+            self.architecture.set_bases(&mut layout, self, &mut found);
+            self.facts.retain(|old| found.iter().all(|new| new.name != old.name));
+            self.facts.append(&mut found);
             self.layout = Some(layout);
         }
-        Ok(())
     }
 
     fn load_symbols(&mut self) -> Result<Symbols, String> {
@@ -705,7 +730,9 @@ impl Target {
 
     /// A vmlinux symbol's address.
     pub fn address_of(&self, name: &str) -> Option<u64> {
-        self.kernel.symbols.by_name(name).map(|s| s.address)
+        let known = self.kernel.symbols.by_name(name).map(|s| s.address);
+        // Some tables name code alone; what VMCOREINFO names is data.
+        known.or_else(|| self.vmcoreinfo.as_ref()?.symbol(name))
     }
 
     /// The memory that the dump lacks of the kernel's symbol table, so that some are not known.

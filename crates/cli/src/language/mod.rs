@@ -314,8 +314,16 @@ fn nearest(word: &str) -> Option<&'static str> {
     near::nearest(word, registry::COMMANDS.iter().flat_map(|command| command.names).copied())
 }
 
-/// Stacks lie beyond the end of a dump that was cut; the kernel's own words mostly do not.
-fn hint(name: &str, error: &CommandError) -> &'static str {
+/// What may help. Stacks lie beyond the end of a dump that was cut; the kernel's own words mostly do
+/// not.
+fn hint(session: &Session, name: &str, error: &CommandError) -> &'static str {
+    if let (CommandError::Missing(_) | CommandError::Failed(_), Some(kernel)) =
+        (error, &session.kernel)
+        && kernel.target().lacks_data_symbols()
+    {
+        return "\nthe dump names nothing but this kernel's code: its variables and types need debug \
+                information: give its vmlinux";
+    }
     let reason = match error {
         CommandError::Fault(fault) => Some(fault.reason),
         _ => None,
@@ -343,12 +351,12 @@ pub(crate) fn report(
     let text = match session.settings.form {
         // Who reads objects wants this one, too.
         Form::Json => serde_json::json!({
-            "error": format!("{error}{}", hint(name, error)),
+            "error": format!("{error}{}", hint(session, name, error)),
             "command": name,
             "status": error.status() as u8,
         })
         .to_string(),
-        _ => format!("{name}: {error}{}", hint(name, error)),
+        _ => format!("{name}: {error}{}", hint(session, name, error)),
     };
     let sent = match (&session.settings.error, out) {
         (ErrorTarget::Output, Some(out)) if out.is_text() => out.line(&text).is_ok(),

@@ -540,7 +540,7 @@ impl<'a> Batch<'_, 'a> {
             }
             made
         });
-        let mut named = Vec::new();
+        let (mut named, mut constants) = (Vec::new(), Vec::new());
         for (index, &die) in self.new.iter().enumerate() {
             let id = resolve(Target::New(index), first);
             self.known.insert(die, id);
@@ -551,7 +551,14 @@ impl<'a> Batch<'_, 'a> {
                     CompositeKind::Struct => (Kind::Struct, c.name, id),
                     CompositeKind::Union => (Kind::Union, c.name, id),
                 }),
-                (_, Type::Enum { name, .. }) => Some((Kind::Enum, *name, id)),
+                (_, Type::Enum { name, values, .. }) => {
+                    let new = |value: &&Enumerator| {
+                        self.types.find(Kind::Enumerator, self.types.name(value.name)).is_none()
+                    };
+                    let named = |value: &Enumerator| (Kind::Enumerator, value.name, id);
+                    constants.extend(values.iter().filter(new).map(named));
+                    Some((Kind::Enum, *name, id))
+                }
                 (_, Type::Int { name, .. } | Type::Float { name, .. }) => {
                     Some((Kind::Typedef, *name, id))
                 }
@@ -563,6 +570,7 @@ impl<'a> Batch<'_, 'a> {
             });
         }
         self.types.index(named);
+        self.types.index(constants);
         Some(())
     }
 }

@@ -242,7 +242,8 @@ fn scene(kernel: &Kernel, task: Task<'_>, inquiry: &Inquiry<'_>) -> Scene {
             .collect();
     }
     scene.system_call = trace.user.and_then(|(_, regs)| {
-        let number = kernel.target().architecture().system_call(&regs)? as i64;
+        let architecture = kernel.target().architecture();
+        let number = architecture.system_call(&regs)? as i64;
         if !(0..4096).contains(&number) {
             return None;
         }
@@ -253,7 +254,10 @@ fn scene(kernel: &Kernel, task: Task<'_>, inquiry: &Inquiry<'_>) -> Scene {
             .arguments
             .iter()
             .take(3)
-            .filter_map(|reg| Some(format!("{reg} {:#x}", regs.get(*reg)?)))
+            .enumerate()
+            .filter_map(|(index, reg)| {
+                Some(format!("{reg} {:#x}", architecture.system_call_argument(&regs, index)?))
+            })
             .collect();
         let name = name.unwrap_or_else(|| format!("number {number}"));
         Some(format!("{name} ({})", arguments.join(", ")))

@@ -55,7 +55,9 @@ impl Stacks for I386 {
     }
 
     fn entry_regs(&self, task: Task<'_>, stack: &Stack) -> Result<u64> {
-        // TOP_OF_KERNEL_STACK_PADDING, where virtual 8086 mode is built in.
-        Ok(stack.end.saturating_sub(saved_size(task.kernel()) + 16))
+        // TOP_OF_KERNEL_STACK_PADDING: room for what virtual 8086 mode has more, where it is built in.
+        let kernel = task.kernel();
+        let padding = if kernel.offset_of("thread_struct", "vm86").is_ok() { 16 } else { 8 };
+        Ok(stack.end.saturating_sub(saved_size(kernel) + padding))
     }
 }

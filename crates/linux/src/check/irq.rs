@@ -129,7 +129,7 @@ fn tables(checker: &mut Checker<'_>) {
     {
         for softirq in softirqs {
             if softirq.action != 0 && !target.is_text(softirq.action) {
-                let at = first.wrapping_add(softirq.number * 8);
+                let at = first.wrapping_add(softirq.number * u64::from(target.pointer_size()));
                 checker
                     .find(
                         "softirq",
@@ -161,7 +161,7 @@ fn system_calls(checker: &mut Checker<'_>) {
         checker.count("system calls", 1);
         let begins = target.locate(address).is_some_and(|found| found.offset == 0);
         if !target.is_text(address) || !begins {
-            let at = table.wrapping_add(number * 8);
+            let at = table.wrapping_add(number * u64::from(target.pointer_size()));
             checker
                 .find(
                     "system_call",

@@ -134,10 +134,7 @@ pub(crate) fn is_object(kernel: &Kernel, address: u64, fits: impl Fn(&Object) ->
     match kernel.slab_object(address) {
         Ok(Some(object)) => object.state.allocated() != Some(false) && fits(&object),
         Ok(None) => false,
-        Err(error) => {
-            matches!(kernel.slab_at(address), Ok(Some(_)))
-                || error.fault().is_some_and(|fault| !no_address(fault))
-        }
+        Err(error) => matches!(kernel.slab_at(address), Ok(Some(_))) || lacks(&error),
     }
 }
 

@@ -48,6 +48,11 @@ impl Layout {
         self.numbers.word_size()
     }
 
+    /// The position before another: positions count bytes, and begin again at the end of a word.
+    fn before(&self, position: u64) -> u64 {
+        position.wrapping_sub(1) & (u64::MAX >> (64 - self.word() * 8))
+    }
+
     /// Bits of an id: the two topmost of its word are the state.
     fn id_bits(&self) -> usize {
         self.word() * 8 - 2
@@ -159,8 +164,8 @@ impl Ring {
             head: desc(&descs.head_id, word)? & layout.id_mask(),
             tail: desc(&descs.tail_id, word)? & layout.id_mask(),
             descs: Span::read(target, desc(&descs.descs, word)?, (layout.desc as u64) << bits),
-            infos: Span::read(target, desc(&descs.infos, 8)?, (layout.info as u64) << bits),
-            text: Span::read(target, data(&shapes.prb_data_ring.data, 8)?, 1 << size_bits),
+            infos: Span::read(target, desc(&descs.infos, word)?, (layout.info as u64) << bits),
+            text: Span::read(target, data(&shapes.prb_data_ring.data, word)?, 1 << size_bits),
             layout,
         })
     }
@@ -299,7 +304,7 @@ impl Ring {
         let at = begin % size;
         // A block that does not fit before the end lies at offset 0, its id included. One that
         // ends exactly at the end does fit: `next` is then the first position of the next round.
-        let start = if begin / size == next.wrapping_sub(1) / size { at } else { 0 };
+        let start = if begin / size == self.layout.before(next) / size { at } else { 0 };
         let end = match next % size {
             0 => size,
             end => end,

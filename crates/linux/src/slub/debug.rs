@@ -121,7 +121,8 @@ impl Kernel {
             return None;
         }
         let pointer = shapes.kmem_cache.free_pointer.read(self.target(), cache.address).ok()?;
-        let mut end = if pointer >= cache.inuse { cache.inuse + 8 } else { cache.inuse };
+        let word = u64::from(self.target().pointer_size());
+        let mut end = if pointer >= cache.inuse { cache.inuse + word } else { cache.inuse };
         let track = shapes.slab_track.sizeof().ok();
         let tracks = track.filter(|_| store_user).map(|_| end);
         let mut requested = None;

@@ -118,7 +118,8 @@ impl Claims {
                         }
                     }
                     // The table of them is memory, too.
-                    for at in (pages..pages.saturating_add(count * 8)).step_by(page as usize) {
+                    let table = count * u64::from(target.pointer_size());
+                    for at in (pages..pages.saturating_add(table)).step_by(page as usize) {
                         self.add_address(kernel, at, used);
                     }
                 }
@@ -191,7 +192,7 @@ impl Claims {
         for zone in kernel.zones()?.iter().filter(|zone| zone.present > 0) {
             for kept in kernel.cpu_pages(zone)? {
                 for (number, head) in (0..).zip(&kept.lists) {
-                    let order = kept.order_of(number, target.page_shift());
+                    let order = kept.order_of(number, target.paging());
                     for entry in list(target, *head).map_while(Result::ok).take(MAX_KEPT) {
                         let Ok(pfn) = kernel.pfn_of(entry.wrapping_sub(link)) else { break };
                         for frame in 0..1u64 << order {

@@ -229,6 +229,23 @@ impl PagingFormat {
         }
     }
 
+    /// log2 of what an entry of the last level but one maps: of a transparent huge page, in bytes
+    /// (PMD_SHIFT).
+    pub fn huge_shift(self) -> u32 {
+        match self {
+            PagingFormat::Aarch64 { fields, .. }
+            | PagingFormat::Ppc64Rpn30 { fields }
+            | PagingFormat::Ppc64Radix { fields }
+            | PagingFormat::Pfn { fields, .. } => fields.shift(2),
+            // Entries of 4 bytes: 1024 to a page.
+            PagingFormat::Ia32 => 22,
+            PagingFormat::S390x { .. } | PagingFormat::Arm => 20,
+            PagingFormat::X86_64 { .. } | PagingFormat::Ia32Pae | PagingFormat::Riscv64 { .. } => {
+                21
+            }
+        }
+    }
+
     /// The names of the flags that are set in an entry which maps a page of `page_size` bytes, as
     /// crash prints them. Empty for formats whose flags are not known here.
     pub fn entry_flags(self, value: u64, page_size: u64) -> Vec<&'static str> {
@@ -326,5 +343,23 @@ impl PagingFormat {
                 pfn::walk(&fields, entry_size, root, address, read)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fields, Lpa, PagingFormat};
+
+    #[test]
+    fn huge_pages_are_as_large_as_the_tables_say() {
+        let order = |paging: PagingFormat| paging.huge_shift() - paging.page_shift();
+        let fields = |widths: &[u8]| Fields::new(widths).unwrap();
+        assert_eq!(order(PagingFormat::X86_64 { levels: 4, mask: 0 }), 9);
+        assert_eq!(order(PagingFormat::S390x { levels: 3 }), 8);
+        let granule = |widths| PagingFormat::Aarch64 { fields: fields(widths), lpa: Lpa::None };
+        assert_eq!(order(granule(&[14, 11, 11, 11])), 11);
+        // Radix tables of 64 KiB pages: 32 entries in the last.
+        let fields = fields(&[16, 5, 9, 9, 13]);
+        assert_eq!(order(PagingFormat::Ppc64Radix { fields }), 5);
     }
 }

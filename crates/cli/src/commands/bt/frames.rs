@@ -19,6 +19,7 @@ use crate::{
     locals,
     render::{FaultRow, Faults, Hex, Output},
     source::Source,
+    tasks::Header,
 };
 
 /// What is shown of each frame's words.
@@ -69,6 +70,25 @@ impl TraceRow {
     pub(super) fn new(kernel: &Kernel, task: Task<'_>, traced: Traced, style: &Style) -> TraceRow {
         let mut faults = Faults::default();
         let header = super::header(task, &mut faults);
+        let failed = traced.is_err();
+        let mut row = TraceRow::of(kernel, header, faults, traced, style);
+        // What its stack still holds can be anything; those who want it ask for it.
+        if failed
+            && task.stack().is_ok_and(|stack| stack != 0)
+            && let Some(ended) = row.ended.as_mut()
+        {
+            ended.push_str("; bt -T lists the text addresses on its stack");
+        }
+        row
+    }
+
+    pub(super) fn of(
+        kernel: &Kernel,
+        header: Header,
+        faults: Faults,
+        traced: Traced,
+        style: &Style,
+    ) -> TraceRow {
         let mut row = TraceRow {
             header,
             frames: Vec::new(),
@@ -86,10 +106,7 @@ impl TraceRow {
                 if let Some(fault) = error.fault() {
                     row.faults.push("stack", fault);
                 }
-                // What its stack still holds can be anything; those who want it ask for it.
-                let there = task.stack().is_ok_and(|stack| stack != 0);
-                let hint = if there { "; bt -T lists the text addresses on its stack" } else { "" };
-                row.ended = Some(format!("{error}{hint}"));
+                row.ended = Some(error.to_string());
                 return row;
             }
         };

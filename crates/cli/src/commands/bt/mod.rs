@@ -18,7 +18,7 @@ use crate::{
     command::{Arg, Command, Example, Opt},
     cpus::cpu_list,
     parsed::Parsed,
-    render::{Faults, Output},
+    render::{Faults, Hex, Output},
     session::Session,
     source::Source,
     tasks::{self, Header},
@@ -157,8 +157,10 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
     if parsed.has(CPU_EXCEPTIONS) {
         return raw::exception_frames_of_cpus(kernel, hex, out);
     }
-    let tasks = chosen(session, parsed, kernel)?;
-    if parsed.args.is_empty()
+    let untyped = kernel.target().lacks_data_symbols() && alone && session.task.is_none();
+    let tasks = if untyped { Vec::new() } else { chosen(session, parsed, kernel)? };
+    if !untyped
+        && parsed.args.is_empty()
         && session.task.is_none()
         && let Err(necropsy_linux::Error::Fault(fault, _)) = kernel.find_panic_task()
     {
@@ -189,6 +191,9 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
             .transpose()?
             .map(|style| ValueStyle { repeats: Some(REPEATS), ..style }),
     };
+    if untyped {
+        return of_registers(kernel, &style, &Source::of(session), out);
+    }
     if let Some(flag) = parsed.one_of(&[RAW, TEXT, ALL_TEXT, EXCEPTIONS, USER])? {
         for (index, task) in tasks.iter().enumerate() {
             raw::show(kernel, *task, flag, (index > 0, hex), out)?;
@@ -222,6 +227,23 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         ));
     }
     Ok(())
+}
+
+/// What the CPUs did, where the dump names no variable that leads to a task.
+fn of_registers(
+    kernel: &Kernel,
+    style: &frames::Style,
+    source: &Source,
+    out: &mut Output,
+) -> Outcome {
+    for (cpu, trace, stacks) in kernel.register_traces() {
+        let header = Header { pid: None, task: Hex(0), cpu: Some(cpu), comm: None };
+        let traced = Ok((trace, stacks));
+        TraceRow::of(kernel, header, Faults::default(), traced, style)
+            .show(kernel, style, source, out)?;
+        out.line("")?;
+    }
+    Err(CommandError::missing("whose stacks these are is not known"))
 }
 
 /// A trace and the stacks it may be on, or why there is none.

@@ -228,7 +228,7 @@ fn at_hand(
         let (pages, broken) = kernel.free_runs(*head);
         whole &= broken.is_none();
         // Since 5.14 there are lists for larger orders; the first ones, of each kind, are of 0.
-        let order = of.order_of(number, kernel.target().page_shift());
+        let order = of.order_of(number, kernel.target().paging());
         for page in pages {
             listed += 1 << order;
             let Ok(pfn) = kernel.pfn_of(page) else {

@@ -54,12 +54,13 @@ pub(super) fn check(checker: &mut Checker<'_>, cache: &Cache) {
             "an object is larger than the next one's distance",
         );
     }
+    let word = u64::from(target.pointer_size());
     if let Some(offset) = known(&shape.free_pointer)
-        && offset.saturating_add(8) > cache.stride
+        && offset.saturating_add(word) > cache.stride
     {
         wrong(
             &shape.free_pointer,
-            cache.stride.saturating_sub(8),
+            cache.stride.saturating_sub(word),
             offset,
             "the free pointer lies outside the object",
         );

@@ -174,6 +174,26 @@ fn a_block_that_ends_at_the_rings_end() {
     }
 }
 
+/// Positions begin one ring below zero: the first block that ends at the ring's end ends at zero.
+#[test]
+fn positions_of_four_bytes() {
+    let Writer { ring, mut infos, mut text, .. } = Writer::new();
+    let numbers = Numbers::narrow();
+    let layout = Layout { numbers, desc: 12, begin: 4, next: 8, ..ring.layout };
+    let id = 0x3fff_fff8;
+    let words = [2 << 30 | id, 0xffff_fff0, 0u32];
+    let mut descs: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    descs.resize(12 * COUNT as usize, 0);
+    infos[16] = 9;
+    text[0xf0..0xf4].copy_from_slice(&id.to_le_bytes());
+    text[0xf4..0xfd].copy_from_slice(b"last text");
+    let (head, tail) = (id.into(), id.into());
+    let (descs, infos, text) = (Span::of(descs), Span::of(infos), Span::of(text));
+    let log = Ring { layout, head, tail, descs, infos, text, ..ring }.log();
+    assert_eq!((texts(&log), log.errors.len()), (vec!["last text"], 0));
+    assert_eq!(log.records[0].fault, None);
+}
+
 #[test]
 fn records_without_text() {
     let mut writer = Writer::new();

@@ -75,8 +75,19 @@ pub(super) fn find(
 }
 
 pub(super) fn set_bases(layout: &mut Layout, target: &Target, facts: &mut Vec<Fact>) {
-    let high = target.address_of("high_memory").and_then(|at| target.read_pointer(at).ok());
-    let Some(high) = high.filter(|high| *high >= layout.image_map) else { return };
+    let variable = |name: &str| target.read_pointer(target.address_of(name)?).ok();
+    // The array of all page frames lies in the map of memory.
+    layout.vmemmap = variable("mem_map").filter(|array| *array >= layout.image_map);
+    if let Some(array) = layout.vmemmap {
+        facts.push(Fact {
+            name: "vmemmap",
+            value: format!("{array:#x}"),
+            rule: "variable mem_map".into(),
+        });
+    }
+    let Some(high) = variable("high_memory").filter(|high| *high >= layout.image_map) else {
+        return;
+    };
     if let Some(direct) = layout.direct.as_mut() {
         direct.end = direct.end.min(high);
     }

@@ -16,10 +16,14 @@ pub(super) fn step(target: &Target, frame: &Frame) -> Step {
     }
     // The entry code leaves the address of the registers that it saved with the lowest bit set, or
     // the topmost one clear (`encode_frame_pointer`).
-    if bp & 1 != 0 || bp < 0x8000_0000 && bp | 0x8000_0000 > frame.sp {
+    if bp & 1 != 0 || bp < 0x8000_0000 && bp | 0x8000_0000 >= frame.sp {
         let at = bp & !1 | 0x8000_0000;
+        // The mark says that they are there: what they interrupted may be code of a module that
+        // nobody knows.
         return match target.saved_regs(at) {
-            Ok(regs) if plausible(target, &regs) => saved(at, regs),
+            Ok(regs) if sound(&regs) => saved(at, regs),
+            // A kernel thread, which never came from anywhere (`copy_thread`).
+            Ok(regs) if regs.get(EIP) == Some(0) && regs.get(CS) == Some(0) => Step::End,
             _ => Step::Unknown,
         };
     }
@@ -36,7 +40,18 @@ pub(super) fn step(target: &Target, frame: &Frame) -> Step {
             return Step::Frame(next);
         }
     }
-    by_pointer(target, frame, bp).map_or(Step::Unknown, Step::Frame)
+    by_pointer(target, frame, bp).map_or_else(|| on_top(target, frame), Step::Frame)
+}
+
+/// The registers of user space, where the entry code called from: it does so with nothing above them,
+/// and leaves the frame pointer the program's where it does not mark it.
+fn on_top(target: &Target, frame: &Frame) -> Step {
+    match target.saved_regs(frame.sp) {
+        Ok(regs) if !frame.interrupted && regs.user_mode() && plausible(target, &regs) => {
+            saved(frame.sp, regs)
+        }
+        _ => Step::Unknown,
+    }
 }
 
 /// Whether the frame pointer is still the caller's there: at the first two instructions.
@@ -65,12 +80,14 @@ fn saved(at: u64, regs: Regs) -> Step {
 
 /// Whether these could be the registers that an exception saved.
 pub(super) fn plausible(target: &Target, regs: &Regs) -> bool {
-    let (Some(ip), Some(cs), Some(flags)) = (regs.get(EIP), regs.get(CS), regs.get(EFLAGS)) else {
-        return false;
-    };
+    sound(regs) && (regs.user_mode() || regs.get(EIP).is_some_and(|ip| target.is_text(ip)))
+}
+
+/// Whether segment and flags are those of the kernel or of a program.
+fn sound(regs: &Regs) -> bool {
+    let (Some(cs), Some(flags)) = (regs.get(CS), regs.get(EFLAGS)) else { return false };
     // __KERNEL_CS, __USER_CS
-    let sound = matches!(cs, 0x60 | 0x73) && flags & 2 != 0 && flags < 1 << 22;
-    sound && (cs == 0x73 || target.is_text(ip))
+    matches!(cs, 0x60 | 0x73) && flags & 2 != 0 && flags < 1 << 22
 }
 
 fn by_pointer(target: &Target, at: &Frame, bp: u64) -> Option<Frame> {
