@@ -66,15 +66,13 @@ fn one(checker: &mut Checker<'_>, mm: u64, comm: &str) {
         }
     }
     for (start, end) in [(&shape.arg_start, &shape.arg_end), (&shape.env_start, &shape.env_end)] {
-        if let (Some(from), Some(to)) = (known(start), known(end))
-            && (from > to || from < 0 || to - from > 64 << 20)
+        let address = |field: &Field| field.read(target, mm).ok();
+        if let (Some(from), Some(to)) = (address(start), address(end))
+            && to.checked_sub(from).is_none_or(|size| size > 64 << 20)
         {
             let at = start.address(mm).unwrap_or(mm);
             let text = "the strings that the process was started with do not begin before they end";
-            checker
-                .find("mm_strings", Class::Value, name.clone(), at, text)
-                .start(mm)
-                .found(from as u64);
+            checker.find("mm_strings", Class::Value, name.clone(), at, text).start(mm).found(from);
         }
     }
     match kernel.mappings(mm) {
