@@ -798,7 +798,8 @@ impl Target {
         self.types.get_or_init(|| {
             let types = Types::new(self.pointer_size());
             let (base, problem) = match self.read_btf() {
-                None => (None, None),
+                // Where they lie may be told by a symbol whose name the dump lacks.
+                None => (None, self.symbols_fault().map(TableError::Fault)),
                 Some(btf) => {
                     let base = btf::load_btf_with_holes(&types, &btf.bytes, None, &btf.holes);
                     let hidden = btf.hidden.map(TableError::Fault);
