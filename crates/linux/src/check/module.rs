@@ -162,12 +162,13 @@ fn modules_text(checker: &mut Checker<'_>) {
     for image in target.images().filter(|image| !std::ptr::eq(*image, target.kernel())) {
         let Some(debug) = target.debug(image).filter(|debug| debug.matches) else { continue };
         for (start, size) in debug.dwarf.file().placed_sections() {
-            // By pages: what the dump lacks costs no more.
-            for at in (0..size).step_by(PAGE) {
+            // By pages where the dump lacks some: that costs no more than those.
+            let step = if target.read_bytes(start, size as u64).is_ok() { size } else { PAGE };
+            for at in (0..size).step_by(step.max(1)) {
                 if checker.stopped() {
                     return;
                 }
-                let (start, size) = (start.wrapping_add(at as u64), PAGE.min(size - at));
+                let (start, size) = (start.wrapping_add(at as u64), step.min(size - at));
                 let Some(changed) = kernel.changed_code(start, size) else {
                     checker.unread("pages of code", 1, None);
                     continue;

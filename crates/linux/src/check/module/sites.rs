@@ -109,6 +109,8 @@ fn traced(checker: &mut Checker<'_>) {
     let fits = |code: &[u8; 5]| matches!(code[0], 0xe8 | 0xe9) || nothing(code);
     let (mut right, mut other) = (0u64, Vec::new());
     let mut count = 0;
+    // Of all pages together: how many each has is the dump's word.
+    let mut left = MOST;
     for pages in Chain::behind(target, start).take(MOST as usize) {
         let pages = match pages {
             Ok(pages) => pages,
@@ -129,7 +131,13 @@ fn traced(checker: &mut Checker<'_>) {
             checker.unread("traced functions", 1, None);
             continue;
         };
-        for number in 0..used.min(MOST) {
+        let used = used.min(left);
+        left -= used;
+        if left == 0 || checker.stopped() {
+            checker.unread("traced functions", 1, None);
+            break;
+        }
+        for number in 0..used {
             let at = records.wrapping_add(number * size);
             // One that is gone, as the code of a module that started, is zero or has a mark.
             let Ok(site) = record.place.read(target, at) else {
