@@ -29,14 +29,16 @@ pub(super) fn page_row(kernel: &Kernel, facts: &PageFacts) -> PageRow {
 }
 
 pub(super) fn page_line(row: &PageRow) -> String {
-    let number = |value: Option<Hex>| value.map_or(0, |value| value.0);
+    // What could not be read is no zero.
+    let unknown = || "?".to_owned();
+    let number = |value: Option<Hex>| value.map_or_else(unknown, |value| format!("{:x}", value.0));
     format!(
-        "{:x} {:>8x} {:>16x} {:>8x} {:>2} {:x} {}",
+        "{:x} {:>8x} {:>16} {:>8} {:>2} {:x} {}",
         row.page.0,
         row.physical.0,
         number(row.mapping),
         number(row.index),
-        row.refcount.unwrap_or(0),
+        row.refcount.map_or_else(unknown, |count| count.to_string()),
         row.raw_flags.0,
         row.flags.join(",")
     )

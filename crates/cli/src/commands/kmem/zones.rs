@@ -162,7 +162,7 @@ pub(super) fn free(kernel: &Kernel, runs: bool, out: &mut Output) -> Outcome {
             zone.number,
             zone.name,
             zone.spanned,
-            counted.unwrap_or(0),
+            counted.map_or_else(|| "?".to_owned(), |counted| counted.to_string()),
             zone.start_pfn << shift,
             zone.start_pfn.saturating_sub(first(zone.node)),
         ))?;
@@ -179,9 +179,8 @@ pub(super) fn free(kernel: &Kernel, runs: bool, out: &mut Output) -> Outcome {
         }
         sum += found;
         out.title("")?;
-        if counted.is_some_and(|counted| counted != found as i64) {
-            // What CPUs have not added to the counter.
-            let counted = counted.unwrap_or(0);
+        // What CPUs have not added to the counter.
+        if let Some(counted) = counted.filter(|counted| *counted != found as i64) {
             out.title(&format!("({}: {counted} counted, {found} found)\n", zone.name))?;
         }
     }
