@@ -482,7 +482,7 @@ impl References<'_> {
         };
         found.unwrap_or_else(|| {
             self.bad = self.bad.saturating_add(1);
-            TypeId::VOID
+            TypeId::LOST
         })
     }
 

@@ -21,6 +21,8 @@ pub struct TypeId(pub u32);
 impl TypeId {
     /// `void`.
     pub const VOID: TypeId = TypeId(0);
+    /// [`Type::Lost`].
+    pub const LOST: TypeId = TypeId(u32::MAX);
 }
 
 /// An interned name; [`Types::name`] gives its text. `Name::NONE` is anonymous.
@@ -117,6 +119,8 @@ pub enum Qualifier {
 pub enum Type {
     /// `void`
     Void,
+    /// One that lies in a part of the description that is missing.
+    Lost,
     /// An integer, `char` and `_Bool` included.
     Int {
         /// As written: `long unsigned int`.
@@ -304,9 +308,9 @@ impl Types {
         self.len() <= 1
     }
 
-    /// The type `id`; an unknown id reads as `void`.
+    /// The type `id`; an unknown id reads as a lost type.
     pub fn get(&self, id: TypeId) -> &Type {
-        self.types.get(id.0 as usize).unwrap_or(&Type::Void)
+        self.types.get(id.0 as usize).unwrap_or(&Type::Lost)
     }
 
     /// Adds a type. It is found by name only once [`Types::index`] was told.
@@ -477,7 +481,7 @@ impl Types {
                 _ => return id,
             }
         }
-        TypeId::VOID
+        TypeId::LOST
     }
 
     /// The type behind typedefs and qualifiers, itself.
@@ -645,7 +649,7 @@ mod tests {
         let types = Types::new(8);
         let name = types.add_name("loop");
         let id = types.add(Type::Typedef { name, target: TypeId(1) });
-        assert_eq!(types.strip(id), TypeId::VOID);
+        assert_eq!(types.strip(id), TypeId::LOST);
         assert_eq!(types.size_of(id), None);
     }
 }

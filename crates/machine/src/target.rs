@@ -179,7 +179,11 @@ impl Target {
     /// Whether the kernel's table names its code alone (built without `CONFIG_KALLSYMS_ALL`): the
     /// symbols of its vmlinux help.
     pub fn lacks_data_symbols(&self) -> bool {
-        self.problem.is_none() && self.kernel.symbols.by_name("init_task").is_none()
+        let symbols = &self.kernel.symbols;
+        // A name that the dump lacks is not one that there never was.
+        self.problem.is_none()
+            && symbols.missing().is_none()
+            && symbols.by_name("init_task").is_none()
     }
 
     /// Adds the data symbols of the kernel's vmlinux, which was linked `bias` bytes lower. What

@@ -337,7 +337,7 @@ impl Value {
     /// casts to its own type alone.
     pub fn cast(&self, scope: &dyn Scope, ty: TypeId) -> Result<Value> {
         let types = scope.types();
-        if let (Type::Void, Some(address)) = (types.resolve(self.ty), self.address()) {
+        if let (Type::Void | Type::Lost, Some(address)) = (types.resolve(self.ty), self.address()) {
             return Ok(Value::at(ty, address));
         }
         match types.resolve(ty) {

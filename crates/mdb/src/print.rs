@@ -223,6 +223,7 @@ impl Mdb {
             Type::Composite(composite) => self.write_composite(place, composite, style, level, out),
             Type::Function { .. } => out.push_str(&self.system.name_or_hex(place.address)),
             Type::Forward { .. } => return fail("the type is declared, and nowhere defined"),
+            Type::Lost => return fail("the type could not be read"),
             Type::Void | Type::Typedef { .. } | Type::Qualified { .. } => out.push_str("void"),
         }
         Ok(())

@@ -109,8 +109,12 @@ impl SystemRow {
         row.tainted = row.take("taint", kernel.tainted_mask()).map(|mask| letters(kernel, mask));
         let patches = kernel.modules().0.iter().filter(|module| module.is_livepatch());
         row.livepatches = patches.map(|module| module.name.clone()).collect();
-        let log = row.take("log", kernel.log());
-        row.panic = log.and_then(|log| log.panic_line().map(str::to_owned));
+        if let Some(log) = row.take("panic", kernel.log()) {
+            row.panic = log.panic_line().map(str::to_owned);
+            if let (None, Some(error)) = (&row.panic, log.errors.into_iter().next()) {
+                row.take::<()>("panic", Err(error));
+            }
+        }
         row.cpu = kernel.panic_cpu();
         if let Some(task) = kernel.panic_task() {
             row.task = Some(Hex(task.address));
@@ -206,7 +210,11 @@ fn overview(kernel: &Kernel, out: &mut Output) -> Outcome {
         line("MEMORY", &row.memory_bytes.map_or_else(|| row.why("memory"), memory::installed))?;
         let details = row.panic.as_ref().is_some_and(|panic| panic.contains("Oops: "));
         let details = if details { " (check log for details)" } else { "" };
-        line("PANIC", &format!("\"{}\"{details}", row.panic.as_deref().unwrap_or("")))
+        let why = match row.lacks("panic") {
+            true => format!(" {}", row.why("panic")),
+            false => String::new(),
+        };
+        line("PANIC", &format!("\"{}\"{details}{why}", row.panic.as_deref().unwrap_or("")))
     })
 }
 

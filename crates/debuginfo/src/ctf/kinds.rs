@@ -47,7 +47,7 @@ pub(super) fn resolve(id: u16, first: TypeId, count: u32, parent: Option<(TypeId
     match u32::from(index) {
         0 => TypeId::VOID,
         index if index <= count => TypeId(first.0 + index - 1),
-        _ => TypeId::VOID,
+        _ => TypeId::LOST,
     }
 }
 

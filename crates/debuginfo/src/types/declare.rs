@@ -39,6 +39,7 @@ impl Types {
         };
         match self.get(id) {
             Type::Void => join("void", inner),
+            Type::Lost => join("<lost type>", inner),
             Type::Int { name, .. } | Type::Float { name, .. } | Type::Typedef { name, .. } => {
                 join(self.name(*name), inner)
             }
@@ -104,6 +105,6 @@ impl Types {
                 ty => return ty,
             }
         }
-        &Type::Void
+        &Type::Lost
     }
 }

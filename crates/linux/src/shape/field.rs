@@ -129,17 +129,29 @@ impl Field {
     pub fn read(&self, target: &Target, base: u64) -> Result<u64> {
         let place = self.place()?;
         let address = base.wrapping_add(place.offset);
+        let size = self.number_size(place)?;
+        Ok(place.bits_of(self.named(target.read_uint(address, size as u64))?))
+    }
+
+    /// Bytes of the number that the member is.
+    fn number_size(&self, place: &Place) -> Result<usize> {
         // A structure that wraps one number (atomic_t, pid_t …) reads as that number.
-        let size = match place.size {
-            1 | 2 | 4 | 8 => u64::from(place.size),
-            // The member is described, its type is not.
-            0 if let Some(fault) = self.hidden => return Err(fault.into()),
-            _ => {
-                let name = place.alternative.name;
-                return Err(Error::corrupt(format!("{}.{name} is no number", self.shape)));
-            }
-        };
-        Ok(place.bits_of(self.named(target.read_uint(address, size))?))
+        match self.known_size(place)? {
+            size @ (1 | 2 | 4 | 8) => Ok(size),
+            _ => Err(self.no_number(place)),
+        }
+    }
+
+    fn no_number(&self, place: &Place) -> Error {
+        Error::corrupt(format!("{}.{} is no number", self.shape, place.alternative.name))
+    }
+
+    /// Its size in bytes, if that can be known: a member can be described where its type is not.
+    fn known_size(&self, place: &Place) -> Result<usize> {
+        match (place.size, self.hidden) {
+            (0, Some(fault)) => Err(fault.into()),
+            (size, _) => Ok(size as usize),
+        }
     }
 
     /// Its value in a copy of the structure, as an unsigned number: for walks over many
@@ -149,7 +161,10 @@ impl Field {
     /// As [`Field::offset`], and where the copy ends before the member.
     pub fn decode(&self, structure: &[u8]) -> Result<u64> {
         let place = self.place()?;
-        let size = (place.size as usize).clamp(1, 8);
+        let size = match self.known_size(place)? {
+            0 => return Err(self.no_number(place)),
+            size => size.min(8),
+        };
         let start = usize::try_from(place.offset).unwrap_or(usize::MAX);
         let bytes = structure
             .get(start..start.saturating_add(size))
@@ -179,7 +194,8 @@ impl Field {
     /// As [`Field::read`].
     pub fn text(&self, target: &Target, base: u64) -> Result<String> {
         let place = self.place()?;
-        self.named(target.read_cstr(base.wrapping_add(place.offset), place.size as usize))
+        let size = self.known_size(place)?;
+        self.named(target.read_cstr(base.wrapping_add(place.offset), size))
     }
 
     /// What was read of the member in another way: a fault gets its name.

@@ -76,6 +76,7 @@ impl Renderer<'_> {
         let types = self.scope.types();
         let size = match types.resolve(ty) {
             Type::Void => return self.void(data),
+            Type::Lost => return Rendered::Other("<its type could not be read>".into()),
             Type::Function { .. } => return self.function(ty, data),
             Type::Array { element, count }
                 if *count == 0 || types.size_of(*element).unwrap_or(0) == 0 =>

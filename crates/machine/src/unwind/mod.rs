@@ -158,6 +158,11 @@ pub fn unwind(target: &Target, start: &Start, stacks: &[Stack]) -> Trace {
                 _ => None,
             })
             .or_else(|| scan::scan(target, &frame, here));
+        // What was looked through for a return address may hold another, nearer one.
+        if next.as_ref().is_none_or(|next| matches!(next.found_by, FoundBy::Call | FoundBy::Scan)) {
+            let end = next.as_ref().map_or(u64::MAX, |next| next.slot);
+            trace.fault = trace.fault.or_else(|| scan::unread(target, &frame, here, end));
+        }
         match next {
             Some(mut next) => {
                 next.stack = on(next.sp).map(|s| s.kind);

@@ -1,5 +1,7 @@
 //! Fallbacks: the search of the stack for return addresses.
 
+use necropsy_dump::Fault;
+
 use super::{FoundBy, Frame, Stack};
 use crate::Target;
 
@@ -36,4 +38,16 @@ pub(super) fn scan(target: &Target, at: &Frame, stack: Option<&Stack>) -> Option
         let called = target.architecture().follows_call(target, word);
         called.then(|| frame(target, word, slot, FoundBy::Scan))
     })
+}
+
+/// Why a word of the stack above the stack pointer and below `end` was not looked at: the first one
+/// that could not be read.
+pub(super) fn unread(
+    target: &Target,
+    at: &Frame,
+    stack: Option<&Stack>,
+    end: u64,
+) -> Option<Fault> {
+    let slots = slots(target, at, stack?).take_while(|slot| *slot < end);
+    slots.map(|slot| target.read_pointer(slot)).find_map(Result::err)
 }
