@@ -29,13 +29,15 @@ const FALSE: [&str; 7] = [
 const REASONS: [&str; 4] = ["excluded", "INCOMPLETE", "missing", "page table"];
 
 /// Pages whose lack was told wrongly once: always tried.
-const TOLD_WRONGLY: [(&str, u64); 5] = [
+const TOLD_WRONGLY: [(&str, u64); 7] = [
     // Names of functions by which the kernel left.
     ("linux-7.2-null.kdump", 0xea03),
     ("linux-7.2-null.kdump", 0xecbe),
     ("linux-7.2-null.kdump", 0x10254),
     ("linux-5.10-deadlock.kdump", 0x119e),
     ("linux-6.12-shm.kdump", 0xb432),
+    ("linux-6.12-arm64-null.kdump", 0x41d00),
+    ("linux-6.12-arm64-null.kdump", 0x412de),
 ];
 
 fn dumps() -> Vec<PathBuf> {

@@ -25,7 +25,7 @@ impl Default for OpenOptions {
     fn default() -> Self {
         OpenOptions {
             zero_excluded: false,
-            cache_bytes: 128 << 20,
+            cache_bytes: 64 << 20,
             progress: None,
             notice: None,
             cache_dir: None,

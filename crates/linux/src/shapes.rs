@@ -24,7 +24,8 @@ all_shapes! {
     zone {
         node_memory: NodeMemory, zone: Zone, free_area: FreeArea, per_cpu_page_set: PerCpuPageSet,
         per_cpu_pages: PerCpuPages, per_cpu_zone_stat: PerCpuZoneStat,
-        per_cpu_node_stat: PerCpuNodeStat, huge_pages: HugePages, mem_section: MemSection;
+        per_cpu_node_stat: PerCpuNodeStat, huge_pages: HugePages, mem_section: MemSection,
+        memory_block: MemoryBlock;
         page_counters: PageCounters, memory_variables: MemoryVariables
     }
     task {

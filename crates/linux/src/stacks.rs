@@ -183,16 +183,20 @@ impl Kernel {
 
     fn find_panic_cpu(&self) -> Result<u32> {
         let possible = self.possible_cpus();
-        let mut hidden = None;
+        let (mut hidden, mut none_did) = (None, false);
         for name in ["panic_cpu", "crashing_cpu"] {
-            let Ok(at) = self.symbol(name) else { continue };
+            let Ok(at) = self.symbol(name) else {
+                hidden = hidden.or(self.target().symbols_fault());
+                continue;
+            };
             match self.target().read_u32(at) {
                 Ok(cpu) if possible.contains(&cpu) => return Ok(cpu),
-                Ok(_) => {}
+                Ok(_) => none_did = true,
                 Err(fault) => hidden = Some(fault),
             }
         }
         // What could not be read may be the very CPU.
+        let hidden = hidden.filter(|_| !none_did);
         Err(hidden.map_or_else(|| Error::absent("CPU of this dump called panic"), Error::from))
     }
 

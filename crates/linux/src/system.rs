@@ -40,25 +40,12 @@ pub struct Taint {
     pub meaning: &'static str,
 }
 
-/// An entry of the system call table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SystemCall {
-    /// Its number.
-    pub number: usize,
-    /// Address of its function.
-    pub address: u64,
-    /// The function's name; `None` where the entry is no function's address.
-    pub name: Option<String>,
-}
-
 /// Bytes of each text of `struct new_utsname` (include/uapi/linux/utsname.h): what programs are given.
 const UTS_TEXT: u64 = 65;
 /// Longest command line that is read, in bytes (COMMAND_LINE_SIZE is 2048 on x86, 4096 on s390).
 const MAX_COMMAND_LINE: usize = 16 << 10;
 /// MAX_NUMNODES is at most 1 << 10.
 const MAX_NODES: u64 = 1 << 10;
-/// More system calls than any architecture has.
-const MAX_SYSTEM_CALLS: u64 = 4096;
 
 impl Kernel {
     /// The names of machine and kernel (`init_uts_ns`).
@@ -247,43 +234,5 @@ impl Kernel {
             found.push((types.name(field.name).to_owned(), text));
         }
         Ok(found)
-    }
-
-    /// What a system call is called, by the function that the kernel has for it.
-    pub fn system_call_name(&self, number: u64) -> Option<String> {
-        let target = self.target();
-        let table = self.symbol("sys_call_table").ok()?;
-        if number >= MAX_SYSTEM_CALLS {
-            return None;
-        }
-        let located = target.locate(target.read_pointer_at(table, number).ok()?)?;
-        let (_, name) = located.symbol.name.split_once("sys_")?;
-        (located.offset == 0 && name != "ni_syscall").then(|| name.to_owned())
-    }
-
-    /// The system call table.
-    ///
-    /// # Errors
-    /// A missing symbol, or the table cannot be read.
-    pub fn system_calls(&self) -> Result<Vec<SystemCall>> {
-        let target = self.target();
-        let table = self.symbol("sys_call_table")?;
-        let end = target.kernel().symbols.next(table).map_or(u64::MAX, |next| next.address);
-        let count =
-            (end.saturating_sub(table) / u64::from(target.pointer_size())).min(MAX_SYSTEM_CALLS);
-        let mut calls = Vec::new();
-        for number in 0..count {
-            let address = target.read_pointer_at(table, number)?;
-            if !target.is_text(address) {
-                // Padding, or another table whose name kallsyms does not keep.
-                break;
-            }
-            let name = target
-                .locate(address)
-                .filter(|found| found.offset == 0)
-                .map(|found| found.symbol.name.to_owned());
-            calls.push(SystemCall { number: number as usize, address, name });
-        }
-        Ok(calls)
     }
 }

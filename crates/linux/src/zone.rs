@@ -276,6 +276,12 @@ impl Kernel {
         self.target().read_cstr(name, 32).ok()
     }
 
+    /// Bits of an address within a section of the memory map.
+    pub(crate) fn section_bits(&self) -> u64 {
+        let told = self.target().vmcoreinfo().and_then(|info| info.number("SECTION_SIZE_BITS"));
+        told.filter(|bits| (20..=40).contains(bits)).unwrap_or(SECTION_BITS)
+    }
+
     /// The sections of the memory map that there are.
     ///
     /// # Errors
@@ -285,9 +291,7 @@ impl Kernel {
         let size = shapes.mem_section.sizeof()?;
         // VMCOREINFO tells the table's address under this name, not that of the variable.
         let roots = target.read_pointer(self.symbol("mem_section")?)?;
-        let told = target.vmcoreinfo().and_then(|info| info.number("SECTION_SIZE_BITS"));
-        let bits = told.filter(|bits| (20..=40).contains(bits)).unwrap_or(SECTION_BITS);
-        let frames = 1u64 << (bits - u64::from(target.page_shift()));
+        let frames = 1u64 << (self.section_bits() - u64::from(target.page_shift()));
         let per_root = (target.page_size() / size).max(1);
         let mut sections = Vec::new();
         for number in 0..target.dump_pfns().div_ceil(frames).min(MAX_SECTIONS) {

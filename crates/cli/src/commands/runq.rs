@@ -3,11 +3,14 @@
 use std::fmt::{self, Write};
 
 use necropsy_linux::{
+    Kernel,
     runq::{Item, Queue, Queued, RunQueue},
     task::Task,
 };
 
-use crate::rows::runq::{ClockRow, GroupRow, LagRow, MemberRow, QueueRow, QueuedTask, WaitingRow};
+use crate::rows::runq::{
+    ClockRow, FlaggedRow, GroupRow, LagRow, MemberRow, QueueRow, QueuedTask, WaitingRow,
+};
 use crate::{
     CommandError, Outcome,
     command::{Command, Example, Opt},
@@ -22,14 +25,23 @@ const CLOCKS: Opt = Opt::flag("-t", "the clock of each queue, and when its task 
 const LAG: Opt = Opt::flag("-T", "how far each queue's clock lags behind the latest");
 const RAN: Opt = Opt::flag("-m", "for how long each running task has had its CPU");
 const GROUPS: Opt = Opt::flag("-g", "by task group, running tasks included");
+const ON_QUEUES: Opt =
+    Opt::flag("-d", "tasks whose own flag says that they are on a queue (on_rq)");
 const CPUS: Opt = Opt::value("-c", "cpus", "only these CPUs: 1,3-5");
 
 pub(crate) static COMMAND: Command = Command {
     names: &["runq"],
     summary: "run queues",
-    synopsis: "[-t | -T | -m | -g] [-c cpus]",
-    options: &[CLOCKS, LAG, RAN, GROUPS, CPUS],
-    rows: &[QueueRow::TYPE, ClockRow::TYPE, LagRow::TYPE, GroupRow::TYPE, MemberRow::TYPE],
+    synopsis: "[-t | -T | -m | -g | -d] [-c cpus]",
+    options: &[CLOCKS, LAG, RAN, GROUPS, ON_QUEUES, CPUS],
+    rows: &[
+        QueueRow::TYPE,
+        ClockRow::TYPE,
+        LagRow::TYPE,
+        GroupRow::TYPE,
+        MemberRow::TYPE,
+        FlaggedRow::TYPE,
+    ],
     args: &[],
     description: "\
 Shows the run queue of each CPU: the running task, the tasks that wait in the real-time class by
@@ -62,7 +74,8 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         .map(|cpu| Ok(RunQueue::of(kernel, *cpu)?))
         .collect::<Result<Vec<_>, CommandError>>()?;
     let mut problems = Problems::default();
-    match parsed.one_of(&[CLOCKS, LAG, RAN, GROUPS])? {
+    match parsed.one_of(&[CLOCKS, LAG, RAN, GROUPS, ON_QUEUES])? {
+        Some(ON_QUEUES) => on_queues(kernel, &cpus, &mut problems, out)?,
         Some(LAG) => lag(&queues, &mut problems, out)?,
         Some(GROUPS) => {
             for (index, queue) in queues.iter().enumerate() {
@@ -87,6 +100,34 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         }
     }
     problems.report("run queue", out)
+}
+
+/// The tasks that say themselves that they are queued: where a queue is damaged, or to compare.
+fn on_queues(kernel: &Kernel, cpus: &[u32], problems: &mut Problems, out: &mut Output) -> Outcome {
+    let mut queued = Vec::new();
+    for task in kernel.tasks().tasks {
+        let on_rq = problems.keep(task.get(&kernel.shapes().task_entities.on_rq));
+        if on_rq.is_some_and(|on_rq| on_rq != 0)
+            && let Some(cpu) = problems.keep(task.cpu())
+        {
+            queued.push((cpu, task));
+        }
+    }
+    for (index, &cpu) in cpus.iter().enumerate() {
+        if index > 0 {
+            out.title("")?;
+        }
+        out.title(&format!("CPU {cpu}"))?;
+        for (_, task) in queued.iter().filter(|(of, _)| *of == cpu) {
+            let prio = problems.keep(task.priority());
+            let row = FlaggedRow { cpu, prio, task: QueuedTask::new(*task, problems) };
+            out.record(&row, |line| {
+                let prio = row.prio.map_or_else(|| "?".to_owned(), |prio| prio.to_string());
+                writeln!(line, "     [{prio:>3}] {}", row.task)
+            })?;
+        }
+    }
+    Ok(())
 }
 
 impl QueuedTask {

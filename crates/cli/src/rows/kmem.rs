@@ -281,6 +281,25 @@ row! {
         pub pfn: u64,
     }
 
+    /// Memory that goes online and offline as one (`kmem -n`).
+    #[derive(Debug)]
+    pub struct MemoryBlockRow {
+        /// Its `memory_block`.
+        pub memory_block: Hex,
+        /// Its name in sysfs.
+        pub name: String,
+        /// Its first physical address.
+        pub start: Hex,
+        /// Its last physical address.
+        pub last: Hex,
+        /// Its memory node.
+        pub node: Option<i64>,
+        /// Whether it is online, or on its way.
+        pub state: String,
+        /// Number of its first section.
+        pub first_section: u64,
+    }
+
     /// Huge pages of one size (`kmem -h`).
     #[derive(Debug)]
     pub struct HugePagesRow {

@@ -83,6 +83,17 @@ row! {
         pub throttled: bool,
     }
 
+    /// A task whose own flag says that it is on a run queue (`-d`).
+    #[derive(Debug)]
+    pub struct FlaggedRow {
+        /// The CPU.
+        pub cpu: u32,
+        /// Priority: 0 to 99 real time, 100 to 139 the others.
+        pub prio: Option<i64>,
+        /// The task.
+        pub task: QueuedTask [flat],
+    }
+
     /// A task in a task group (`-g`).
     #[derive(Debug)]
     pub struct MemberRow {

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 use super::{
     Blocked, Cpu, Facts, Machine, Module, Register, Said, Scene, Subject, Taint, exhibit, setting,
-    subject::keep,
+    subject::keep, system_call,
 };
 use crate::{inquiry::Inquiry, log, value::Meaning, verdict};
 
@@ -241,27 +241,7 @@ fn scene(kernel: &Kernel, task: Task<'_>, inquiry: &Inquiry<'_>) -> Scene {
             })
             .collect();
     }
-    scene.system_call = trace.user.and_then(|(_, regs)| {
-        let architecture = kernel.target().architecture();
-        let number = architecture.system_call(&regs)? as i64;
-        if !(0..4096).contains(&number) {
-            return None;
-        }
-        let known = necropsy_oops::syscall_name(abi.arch, number).map(str::to_owned);
-        let name = known.or_else(|| kernel.system_call_name(number as u64));
-        // How many of them the call takes is not in the dump: they are named as registers.
-        let arguments: Vec<String> = abi
-            .arguments
-            .iter()
-            .take(3)
-            .enumerate()
-            .filter_map(|(index, reg)| {
-                Some(format!("{reg} {:#x}", architecture.system_call_argument(&regs, index)?))
-            })
-            .collect();
-        let name = name.unwrap_or_else(|| format!("number {number}"));
-        Some(format!("{name} ({})", arguments.join(", ")))
-    });
+    scene.system_call = trace.user.and_then(|(_, regs)| system_call::describe(task, &regs));
     scene
 }
 

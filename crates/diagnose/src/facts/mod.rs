@@ -5,6 +5,7 @@ mod exhibit;
 mod gather;
 mod setting;
 mod subject;
+mod system_call;
 mod written;
 
 use necropsy_lexicon::Symptom;

@@ -83,6 +83,9 @@ shapes! {
     /// What is traced of a system call.
     SyscallMetadata = "syscall_metadata" for trace {
         name: "name",
+        parameters: "nb_args",
+        types: "types",
+        names: "args",
         enter_fields: "enter_fields",
     }
     /// The names of tasks that were traced.

@@ -61,6 +61,13 @@ shapes! {
     MemSection = "mem_section" for kmem {
         map: "section_mem_map",
     }
+    /// Sections that go online and offline together (include/linux/memory.h).
+    MemoryBlock = "memory_block" for kmem {
+        first_section: "start_section_nr",
+        state: "state",                                     // an enum since 6.18, bits before
+        node: maybe "nid",
+        name: "dev.kobj.name",
+    }
 }
 
 constants! {
@@ -96,5 +103,7 @@ variables! {
         huge_kinds: maybe "hugetlb_max_hstate",
         block_devices: maybe "blockdev_superblock",
         migrate_names: maybe "migratetype_names",
+        memory_blocks: maybe "memory_blocks",               // 5.8
+        sections_per_block: maybe "sections_per_block",
     }
 }

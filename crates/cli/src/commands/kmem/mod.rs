@@ -8,8 +8,8 @@ mod vmalloc;
 mod zones;
 
 use crate::rows::kmem::{
-    AreaRow, CacheRow, CounterRow, FreeListRow, HugePagesRow, IdentityRow, NodeRow, OffsetRow,
-    PageFlagRow, PageMembersRow, PageRow, SectionRow, SlabRow, UsageRow, ZoneRow,
+    AreaRow, CacheRow, CounterRow, FreeListRow, HugePagesRow, IdentityRow, MemoryBlockRow, NodeRow,
+    OffsetRow, PageFlagRow, PageMembersRow, PageRow, SectionRow, SlabRow, UsageRow, ZoneRow,
 };
 use crate::{
     Outcome,
@@ -58,6 +58,7 @@ pub(crate) static COMMAND: Command = Command {
         ZoneRow::TYPE,
         NodeRow::TYPE,
         SectionRow::TYPE,
+        MemoryBlockRow::TYPE,
         HugePagesRow::TYPE,
         FreeListRow::TYPE,
         PageRow::TYPE,

@@ -6,7 +6,7 @@ use necropsy_linux::{
 };
 
 use super::totals;
-use crate::rows::kmem::{FreeListRow, NodeRow, SectionRow, ZoneRow};
+use crate::rows::kmem::{FreeListRow, MemoryBlockRow, NodeRow, SectionRow, ZoneRow};
 use crate::{
     Outcome,
     problems::Problems,
@@ -140,7 +140,38 @@ fn sections(kernel: &Kernel, out: &mut Output) -> Outcome {
             )
         })?;
     }
-    Ok(())
+    blocks(kernel, out)
+}
+
+fn blocks(kernel: &Kernel, out: &mut Output) -> Outcome {
+    // Not every kernel can add and remove memory.
+    let Ok((blocks, errors)) = kernel.memory_blocks() else { return Ok(()) };
+    if !blocks.is_empty() {
+        let name = format!("{:>11}        {:<10} {:^19}", "MEM_BLOCK", "NAME", "PHYSICAL RANGE");
+        out.title(&format!("\n{name}  NODE  STATE   START_SECTION_NO"))?;
+    }
+    for block in blocks {
+        let row = MemoryBlockRow {
+            memory_block: Hex(block.address),
+            name: block.name,
+            start: Hex(block.memory.start),
+            last: Hex(block.memory.end.wrapping_sub(1)),
+            node: block.node,
+            state: block.state,
+            first_section: block.first_section,
+        };
+        out.record(&row, |line| {
+            let node = row.node.map_or_else(|| "-".to_owned(), |node| node.to_string());
+            writeln!(
+                line,
+                " {:016x}   {:<10} {:>8x} - {:>8x}  {node:<4} {:<7} {}",
+                row.memory_block.0, row.name, row.start.0, row.last.0, row.state, row.first_section
+            )
+        })?;
+    }
+    let mut problems = Problems::default();
+    problems.extend(errors);
+    problems.report("memory blocks", out)
 }
 
 /// `kmem -f`; with the runs, `kmem -F`.
