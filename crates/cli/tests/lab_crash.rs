@@ -66,6 +66,8 @@ const SAME: &[&str] = &[
     "runq -T",
     "runq -m",
     "runq -g",
+    "runq -d",
+    "kmem -n",
     "foreach ps -r",
     "ps -a init",
     "fuser /",
@@ -164,6 +166,11 @@ const EXPLAINED: &[Explained] = &[
         command: "mod",
         why: "crash puts the file of a module that it has not loaded at another place",
         plain: |line| Some(line.replace("(not loaded) [CONFIG_KALLSYMS]", "(not loaded)")),
+    },
+    Explained {
+        command: "kmem -n",
+        why: "crash does not know the states of memory blocks in kernels since 5.10",
+        plain: |line| Some(line.replace(" UNKNOWN ", " ONLINE ")),
     },
     Explained {
         command: "runq",

@@ -165,6 +165,18 @@ impl Image {
         index.gather(self.file(), offset, len).map(Cow::Owned)
     }
 
+    /// As [`get`](Self::get), of bytes that are looked at once and kept in another form.
+    pub(crate) fn get_once(&self, offset: u64, len: usize) -> Option<Cow<'_, [u8]>> {
+        if self.filler.is_some()
+            || self.arranged.is_some()
+            || self.extent(offset, len as u64) < len as u64
+        {
+            return self.get(offset, len);
+        }
+        let at = (self.window.start as u64).checked_add(offset)?;
+        self.map.read_once(at, len).map(Cow::Owned).or_else(|| self.get(offset, len))
+    }
+
     /// How many of `len` bytes from `offset` on are there before the first that is missing.
     pub(crate) fn extent(&self, offset: u64, len: u64) -> u64 {
         match &self.arranged {

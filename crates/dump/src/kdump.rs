@@ -143,7 +143,7 @@ impl Kdump {
         }
         let key = (index as u32, descriptor.offset);
         let page = self.cache.get(key, || {
-            let data = part.image.get(descriptor.offset, descriptor.size);
+            let data = part.image.get_once(descriptor.offset, descriptor.size);
             data.and_then(|data| decompress(descriptor.compression, &data, self.page_size as usize))
                 .ok_or(Reason::Corrupt)
         })?;

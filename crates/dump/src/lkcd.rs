@@ -171,7 +171,7 @@ impl Lkcd {
         }
         self.cache.get((0, at), || {
             let place = at + PAGE_HEADER as u64;
-            let data = self.image.get(place, size as usize);
+            let data = self.image.get_once(place, size as usize);
             let data = data.ok_or_else(|| self.image.why_missing(place, size.into()))?;
             decompress(compression, &data, self.page_size as usize).ok_or(Reason::Corrupt)
         })

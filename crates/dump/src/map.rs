@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{self, Seek},
     ops::{Deref, Range},
-    os::unix::fs::{FileTypeExt, MetadataExt},
+    os::unix::fs::{FileExt, FileTypeExt, MetadataExt},
     path::Path,
 };
 
@@ -14,8 +14,9 @@ use rustix::fs::{SeekFrom, seek};
 #[derive(Debug)]
 pub struct Map {
     bytes: Bytes,
-    /// The file, where it takes less room on the disk than it is long: it has holes.
-    sparse: Option<File>,
+    file: Option<File>,
+    /// The file takes less room on the disk than it is long: it has holes.
+    is_sparse: bool,
 }
 
 #[derive(Debug)]
@@ -65,12 +66,28 @@ impl Map {
         #[allow(unsafe_code)]
         let map = unsafe { memmap2::MmapOptions::new().len(len).map(&file)? };
         let is_sparse = !is_disk && meta.blocks().saturating_mul(512) < meta.len();
-        Ok(Map { bytes: Bytes::File(map), sparse: is_sparse.then_some(file) })
+        Ok(Map { bytes: Bytes::File(map), file: Some(file), is_sparse })
     }
 
     /// Bytes that were unpacked, or made.
     pub fn of(bytes: Vec<u8>) -> Self {
-        Map { bytes: Bytes::Memory(bytes), sparse: None }
+        Map { bytes: Bytes::Memory(bytes), file: None, is_sparse: false }
+    }
+
+    /// `len` bytes from `at` on, read from the file past the mapping: what is looked at once need not
+    /// stay in memory, with its neighbours, for as long as the file is open. `None` where they are not
+    /// all there, or this is no file.
+    pub fn read_once(&self, at: u64, len: usize) -> Option<Vec<u8>> {
+        if at.checked_add(len as u64)? > self.len() as u64 {
+            return None;
+        }
+        let mut bytes = vec![0; len];
+        self.file.as_ref()?.read_exact_at(&mut bytes, at).ok()?;
+        Some(bytes)
+    }
+
+    fn sparse(&self) -> Option<&File> {
+        self.file.as_ref().filter(|_| self.is_sparse)
     }
 
     /// Gives back the memory that reading a part of a mapped file took. The part can be read again.
@@ -100,7 +117,7 @@ impl Map {
             if data >= end {
                 break;
             }
-            let hole = match &self.sparse {
+            let hole = match self.sparse() {
                 Some(file) if parts.len() < PIECES => seek(file, SeekFrom::Hole(data)).ok(),
                 _ => None,
             };
@@ -113,7 +130,7 @@ impl Map {
 
     /// The first offset from `at` on that is not in a hole; the file's size when there is none.
     pub fn next_data(&self, at: u64) -> u64 {
-        let Some(file) = &self.sparse else { return at };
+        let Some(file) = self.sparse() else { return at };
         match seek(file, SeekFrom::Data(at)) {
             Ok(data) => data.max(at),
             Err(rustix::io::Errno::NXIO) => self.len() as u64,

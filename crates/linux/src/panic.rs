@@ -1,6 +1,9 @@
 //! What the kernel said when it died: the line that crash shows as PANIC.
 
-use crate::printk::Log;
+use crate::{
+    error::Error,
+    printk::{Log, Record},
+};
 
 /// What the line that tells of the death contains. The first that occurs anywhere in the log
 /// counts, so the order is one of weight, not of time. The order is crash's, whose answers people
@@ -32,9 +35,25 @@ const MARKS: [&str; 21] = [
 impl Log {
     /// The line that says why the machine died; `None` when no line does.
     pub fn panic_line(&self) -> Option<&str> {
+        self.find_panic().map(|(_, line)| line)
+    }
+
+    /// Why [`Log::panic_line`] may not be right: the line was not found where some cannot be read, or
+    /// is of a record whose length is lost, and may end in what was there before.
+    pub fn panic_doubt(&self) -> Option<&Error> {
+        let measured = |record: &Record| record.time_ns.is_some();
+        match self.find_panic() {
+            Some((record, _)) if measured(record) => None,
+            _ => self.errors.first(),
+        }
+    }
+
+    fn find_panic(&self) -> Option<(&Record, &str)> {
         MARKS.iter().find_map(|mark| {
-            let lines = self.records.iter().flat_map(|record| record.text.lines());
-            lines.into_iter().find(|line| line.contains(mark)).map(str::trim_end)
+            self.records.iter().find_map(|record| {
+                let line = record.text.lines().find(|line| line.contains(mark))?;
+                Some((record, line.trim_end()))
+            })
         })
     }
 }
@@ -42,7 +61,6 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::printk::Record;
 
     fn log(lines: &[&str]) -> Log {
         let record = |text: &&str| Record { text: (*text).into(), ..Record::default() };

@@ -111,8 +111,8 @@ impl SystemRow {
         row.livepatches = patches.map(|module| module.name.clone()).collect();
         if let Some(log) = row.take("panic", kernel.log()) {
             row.panic = log.panic_line().map(str::to_owned);
-            if let (None, Some(error)) = (&row.panic, log.errors.into_iter().next()) {
-                row.take::<()>("panic", Err(error));
+            if let Some(error) = log.panic_doubt() {
+                row.take::<()>("panic", Err(error.clone()));
             }
         }
         row.cpu = kernel.panic_cpu();

@@ -125,7 +125,7 @@ impl Frames {
 
     fn unpack(&self, frame: &Frame) -> Result<Arc<[u8]>, Reason> {
         self.cache.get((0, frame.offset), || {
-            let data = self.image.get(frame.offset, frame.size as usize);
+            let data = self.image.get_once(frame.offset, frame.size as usize);
             let why = || self.image.why_missing(frame.offset, frame.size.into());
             let data = data.ok_or_else(why)?;
             let how = if frame.packed { Compression::Snappy } else { Compression::None };
