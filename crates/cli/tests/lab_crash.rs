@@ -173,6 +173,11 @@ const EXPLAINED: &[Explained] = &[
         plain: |line| Some(line.replace(" UNKNOWN ", " ONLINE ")),
     },
     Explained {
+        command: "runq -t",
+        why: "crash pads the times of one CPU with zeros to the length of another's",
+        plain: |line| Some(line.trim_start_matches('0').to_owned()),
+    },
+    Explained {
         command: "runq",
         why: "crash does not show a stopper that waits for its CPU",
         plain: |line| (!line.starts_with("STOPPER WAITS")).then(|| line.to_owned()),
@@ -180,8 +185,12 @@ const EXPLAINED: &[Explained] = &[
     Explained {
         command: "bt",
         why: "here the interrupted function is a frame of its own, what was searched for is marked, and \
-              frames are numbered accordingly; where several symbols stand at one address, the first",
+              frames are numbered accordingly; where several symbols stand at one address, the first; an \
+              entry function's frame is where its return address lies, in crash a word above",
         plain: |line| {
+            if line.contains(" asm_sysvec_") {
+                return None;
+            }
             let line = line.trim_end_matches(" (found by search)");
             match line.strip_prefix('#') {
                 Some(frame) => Some(words(frame, 1..2) + " " + &words(frame, 4..5)),
@@ -194,6 +203,9 @@ const EXPLAINED: &[Explained] = &[
 /// Traces that crash itself doubts, and those in which it takes for frames what the function tracer
 /// left on the stack.
 const DOUBTFUL: &[&str] = &["possibly bogus exception frame", "] function_trace_call at "];
+
+/// How the kernel left, twice over: crash goes on from a leftover of the call.
+const TWICE: &str = "] __crash_kexec at ";
 
 /// What crash answers to lines: of each its own. `None` without crash, or where it cannot open the dump.
 fn crash(lab: &Path, dump: &Path, lines: &[&str]) -> Option<BTreeMap<String, Vec<String>>> {
@@ -267,6 +279,14 @@ fn rows_are_those_of_crash() {
                 raw.flat_map(|line| DOUBTFUL.iter().find(|d| line.contains(**d))).next()
             {
                 println!("{} {command}: not compared: {doubt}", name(&dump));
+                continue;
+            }
+            let left = theirs.get(*command).into_iter().flatten();
+            if command.starts_with("bt") && left.filter(|line| line.contains(TWICE)).count() > 1 {
+                println!(
+                    "{} {command}: not compared: crash shows how the kernel left twice",
+                    name(&dump)
+                );
                 continue;
             }
             let theirs = plain(command, theirs.get(*command).cloned().unwrap_or_default());

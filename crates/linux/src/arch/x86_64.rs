@@ -16,11 +16,13 @@ pub(super) struct X86_64;
 pub(super) fn flag_set_by(kernel: &Kernel, function: &str) -> Option<u64> {
     const BEGINNING: u64 = 48;
     const LOCK: u8 = 0xf0;
+    /// What a kernel that runs on one CPU has in its place (a prefix that does nothing).
+    const UNLOCKED: u8 = 0x3e;
     let at = kernel.symbol(function).ok()?;
     let bytes = kernel.target().read_bytes(at, BEGINNING).ok()?;
     // `lock or` with a number, of a byte or a word, at a register's address.
     bytes.windows(4).find_map(|code| match code {
-        [LOCK, 0x80 | 0x83, operand, flag] if operand & 0xf8 == 0x08 => {
+        [LOCK | UNLOCKED, 0x80 | 0x83, operand, flag] if operand & 0xf8 == 0x08 => {
             flag.is_power_of_two().then_some(u64::from(*flag))
         }
         _ => None,
