@@ -39,6 +39,8 @@ const LINES: &[&str] = &[
     "utsname::print",
     "::self_check",
     "::vmem",
+    "::memstat",
+    "::report",
 ];
 
 /// Numbers that look random and are the same each time.
