@@ -194,6 +194,9 @@ pub(super) fn of_panic(mdb: &Mdb, kernel: &Kernel, frames: &[Frame]) -> Option<S
     let message = panic.message.trim();
     let place = culprit(mdb, frames).map_or(String::new(), |name| format!(" in {name}"));
     if let Some(trap) = message.strip_prefix("BAD TRAP:") {
+        if let Some(jump) = of_jump(mdb, kernel) {
+            return Some(jump);
+        }
         return Some(format!("{}{place}", of_trap(trap)));
     }
     if let Some(what) = message.strip_prefix("assertion failed:") {
@@ -209,6 +212,18 @@ pub(super) fn of_panic(mdb: &Mdb, kernel: &Kernel, frames: &[Frame]) -> Option<S
         return Some(format!("somebody asked for this dump: {message}"));
     }
     Some(format!("the kernel panicked{place}: {message}"))
+}
+
+/// A jump to where no code is: whoever called left the address to return to.
+fn of_jump(mdb: &Mdb, kernel: &Kernel) -> Option<String> {
+    let pc = mdb.variable("rip")?;
+    if mdb.system.symbol_at(pc).is_some() || kernel.module_at(pc).is_some() {
+        return None;
+    }
+    let back = mdb.variable("rsp").and_then(|sp| mdb.system.read_u64(sp).ok());
+    let from = back.and_then(|back| mdb.system.symbolize(back));
+    let from = from.map_or(String::new(), |name| format!(", called from {name}"));
+    Some(format!("the kernel jumped to {pc:#x}, where there is no code{from}"))
 }
 
 /// A trap, from what follows `BAD TRAP:`.

@@ -97,6 +97,16 @@ fn kernel_memory_that_is_corrupt() {
 }
 
 #[test]
+fn sizes_are_in_the_form_of_the_kernel_s_time() {
+    for (named, size, memory) in [(true, "64", "4K"), (false, "64", "4096B")] {
+        let (mut session, _) = Session::made(Options { named, ..Options::default() });
+        let lines = session.lines("::kmastat");
+        let words: Vec<&str> = lines[3].split_whitespace().collect();
+        assert_eq!(words, ["checked_64", size, "6", "10", memory, "50", "0"]);
+    }
+}
+
+#[test]
 fn types_with_all_their_oddities() {
     let (mut session, made) = Session::made(Options::default());
     let names = session.run(&format!("{:x}::print", made.planted.utsname));
@@ -213,6 +223,16 @@ fn the_verdict_is_that_of_the_panic_s_own_kind() {
     ] {
         assert_eq!(verdict(message), wanted);
     }
+}
+
+#[test]
+fn a_call_of_a_null_pointer_names_the_caller() {
+    let options = Options { jumped: true, checked: false, ..Options::default() };
+    let (mut session, _) = Session::made(options);
+    assert!(session.lines("$c")[0].starts_with("0()"), "{:?}", session.lines("$c"));
+    let report = session.run("::report");
+    let wanted = "the kernel jumped to 0x0, where there is no code, called from broken_read+0x10";
+    assert!(report.contains(wanted), "{report}");
 }
 
 #[test]

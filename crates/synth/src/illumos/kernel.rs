@@ -40,6 +40,8 @@ pub struct Options {
     pub live: bool,
     /// The panic message.
     pub message: &'static str,
+    /// The function that panicked called a null pointer.
+    pub jumped: bool,
     /// More messages in the log, the last ones.
     pub said: &'static [&'static str],
     /// The checks of kernel memory (`kmem_flags`) were on at boot. Else no transaction is recorded,
@@ -60,6 +62,7 @@ impl Default for Options {
             typed: true,
             live: false,
             message: "BAD TRAP: synthetic",
+            jumped: false,
             said: &[],
             checked: true,
         }
@@ -444,7 +447,7 @@ impl Builder {
                 Some(4) => {
                     self.planted.panic_thread = at;
                     if !options.live {
-                        self.panic(frames[0], options.message);
+                        self.panic(frames[0], options.message, options.jumped);
                     }
                 }
                 _ => {}
@@ -476,10 +479,15 @@ impl Builder {
         self.planted.threads = all;
     }
 
-    fn panic(&mut self, fp: u64, text: &str) {
+    fn panic(&mut self, fp: u64, text: &str, jumped: bool) {
         let buffer = self.variable("panicbuf", 8192);
-        let rip = self.at("broken_read") + INSIDE;
-        let pairs = [("rax", 0), ("rbp", fp), ("rip", rip), ("rsp", fp - 0x30), ("trapno", 14)];
+        // Where the stack begins lies the frame that a switch would have left, its return address
+        // above.
+        let (rip, sp) = match jumped {
+            true => (0, fp - 0x28),
+            false => (self.at("broken_read") + INSIDE, fp - 0x30),
+        };
+        let pairs = [("rax", 0), ("rbp", fp), ("rip", rip), ("rsp", sp), ("trapno", 14)];
         let message = 48 + 24 * pairs.len() as u64;
         self.memory.put(buffer, &2u32.to_le_bytes());
         self.memory.put(buffer + 4, &(message as u32).to_le_bytes());
