@@ -117,8 +117,11 @@ fn human(bytes: u64) -> String {
     forms.iter().find(|text| text.len() <= 5).unwrap_or(&forms[2]).clone()
 }
 
-pub(super) const KMASTAT: Dcmd =
-    Dcmd::new(&["kmastat"], "[-kmg]", "kernel memory allocator stats", |mdb, call| {
+pub(super) const KMASTAT: Dcmd = Dcmd::new(
+    &["kmastat"],
+    "[-kmg]",
+    "kernel memory allocator stats",
+    |mdb, call| {
         let options = Options::take(&call.args, "kmg")?;
         let kernel = kernel(mdb)?;
         // Kernels whose threads have names are looked at with an mdb that rounds.
@@ -144,8 +147,7 @@ pub(super) const KMASTAT: Dcmd =
                     continue;
                 }
             };
-            let bufsize =
-                if form.human { human(cache.bufsize) } else { cache.bufsize.to_string() };
+            let bufsize = if form.human { human(cache.bufsize) } else { cache.bufsize.to_string() };
             let text = format!(
                 "{:<name$} {bufsize:>size$} {:>in_use$} {:>total$} {:>memory$} {:>alloc$} {:>fail$} ",
                 cache.name,
@@ -214,7 +216,8 @@ pub(super) const KMASTAT: Dcmd =
             mdb.row(&text, object)?;
         }
         mdb.heading(form.arenas[2])
-    });
+    },
+);
 
 pub(super) const KMEM_VERIFY: Dcmd = Dcmd::new(
     &["kmem_verify"],

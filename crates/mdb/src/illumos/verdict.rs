@@ -172,8 +172,19 @@ pub(super) fn verdict(
 
 /// Functions by which a panic goes on its way: not those that had a reason for it.
 const MESSENGERS: [&str; 13] = [
-    "vpanic", "panic", "fm_panic", "cmn_err", "vcmn_err", "vzcmn_err", "assfail", "assfail3",
-    "kmem_error", "mutex_panic", "rw_panic", "die", "trap",
+    "vpanic",
+    "panic",
+    "fm_panic",
+    "cmn_err",
+    "vcmn_err",
+    "vzcmn_err",
+    "assfail",
+    "assfail3",
+    "kmem_error",
+    "mutex_panic",
+    "rw_panic",
+    "die",
+    "trap",
 ];
 
 /// The function that had a reason to panic, or that trapped.

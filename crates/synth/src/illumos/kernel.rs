@@ -751,11 +751,8 @@ impl Builder {
 
     /// Frames are neither contiguous nor in the order of addresses.
     fn finish(&mut self, kas: u64, message: &str) -> Dump {
-        let mut dump = Dump {
-            ksyms: ksyms(&self.symbols),
-            message: message.into(),
-            ..Dump::default()
-        };
+        let mut dump =
+            Dump { ksyms: ksyms(&self.symbols), message: message.into(), ..Dump::default() };
         let pages: Vec<(u64, Vec<u8>)> =
             self.memory.pages().map(|(page, bytes)| (page, bytes.clone())).collect();
         let count = pages.len() as u64;

@@ -105,7 +105,8 @@ impl Builder {
     pub(super) fn pages(&mut self, planted: &[(&'static str, u64)]) {
         let vnode = self.size("vnode");
         let own = self.variable("kvps", 2 * vnode);
-        let (swap, program, file) = (self.object("vnode"), self.object("vnode"), self.object("vnode"));
+        let (swap, program, file) =
+            (self.object("vnode"), self.object("vnode"), self.object("vnode"));
         self.set("vnode", swap, "v_flag", 0x2_0000);
         self.set("vnode", program, "v_flag", 0x1000);
         let of = |what: &str| match what {
@@ -117,10 +118,8 @@ impl Builder {
             "Free (cachelist)" => (file, 0x80),
             _ => (0, 0x80),
         };
-        let all: Vec<(u64, u64)> = planted
-            .iter()
-            .flat_map(|&(what, count)| (0..count).map(move |_| of(what)))
-            .collect();
+        let all: Vec<(u64, u64)> =
+            planted.iter().flat_map(|&(what, count)| (0..count).map(move |_| of(what))).collect();
         let size = self.size("page");
         let mut next = 0;
         for part in all.chunks(all.len().div_ceil(2)) {
