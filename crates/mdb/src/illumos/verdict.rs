@@ -164,10 +164,25 @@ pub(super) fn verdict(
     if let Some(suspect) = suspect {
         return Some(of_memory(mdb, kernel, suspect, pointers));
     }
-    match circles.first() {
-        Some(circle) => Some(format!("deadlock: {}", chain_text(mdb, kernel, circle))),
-        None => panic.map(str::to_owned),
+    match (circles.first(), panic) {
+        // Threads that wait for each other do not make others trap.
+        (Some(circle), panic) if panic.is_none() || is_hang(&kernel.panic().message) => {
+            Some(format!("deadlock: {}", chain_text(mdb, kernel, circle)))
+        }
+        (_, panic) => panic.map(str::to_owned),
     }
+}
+
+/// Whether somebody asked for the dump (kadmin(), a button, a hypervisor).
+fn is_asked_for(message: &str) -> bool {
+    message.contains("user request") || message.starts_with("NMI received")
+}
+
+/// Whether the panic is for something that did not go on.
+fn is_hang(message: &str) -> bool {
+    is_asked_for(message)
+        || message.starts_with("deadman:")
+        || message.contains("appears to be hung")
 }
 
 /// Functions by which a panic goes on its way: not those that had a reason for it.
@@ -218,8 +233,7 @@ pub(super) fn of_panic(mdb: &Mdb, kernel: &Kernel, frames: &[Frame]) -> Option<S
             "the clock stood still ({message}): what kept the CPUs busy is shown by ::cpuinfo -v"
         ));
     }
-    // Of kadmin(), and of a button or a hypervisor.
-    if message.contains("user request") || message.starts_with("NMI received") {
+    if is_asked_for(message) {
         return Some(format!("somebody asked for this dump: {message}"));
     }
     Some(format!("the kernel panicked{place}: {message}"))

@@ -170,6 +170,16 @@ fn the_report_gives_a_verdict() {
     assert!(waits.contains(&format!("thread {third:x} (sleeper) waits for readers-writer lock")));
     assert!(waits.contains(&format!("held by thread {fourth:x}")), "{waits}");
     assert!(session.run("lock_rw::rwlock").contains(&format!("{fourth:x}")));
+    // A deadlock explains why somebody asked for a dump, and no trap.
+    for (message, wanted) in [
+        ("forced crash dump initiated at user request", "verdict      deadlock: thread "),
+        ("BAD TRAP: type=6 (#ud Invalid opcode)", "verdict      a trap (#ud Invalid opcode) in "),
+    ] {
+        let options = Options { deadlock: true, checked: false, message, ..Options::default() };
+        let report = Session::made(options).0.run("::report");
+        assert!(report.contains(wanted), "{report}");
+        assert!(report.lines().any(|line| line.starts_with("deadlock")), "{report}");
+    }
 }
 
 #[test]
