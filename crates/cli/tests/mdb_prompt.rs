@@ -3,7 +3,6 @@
 use std::{
     fs::File,
     io::{BufWriter, Read, Write},
-    os::fd::OwnedFd,
     path::Path,
     process::{Child, Command},
     sync::mpsc::{Receiver, channel},
@@ -56,7 +55,7 @@ impl Terminal {
             .stderr(end)
             .spawn()
             .ok()?;
-        let keyboard = File::from(OwnedFd::from(master));
+        let keyboard = File::from(master);
         let (mut reader, mut answers) = (keyboard.try_clone().ok()?, keyboard.try_clone().ok()?);
         let (sender, screen) = channel();
         thread::spawn(move || {
