@@ -23,6 +23,7 @@ pub struct Kernel {
     kpm: OnceLock<Option<(u64, u64)>>,
     root: OnceLock<Option<u64>>,
     pub(crate) modules: OnceLock<Vec<Module>>,
+    pub(crate) modules_problem: OnceLock<String>,
     pub(crate) types: Types,
     pub(crate) base_types: OnceLock<()>,
     pub(crate) all_types: OnceLock<()>,
@@ -54,6 +55,7 @@ impl Kernel {
             kpm: OnceLock::new(),
             root: OnceLock::new(),
             modules: OnceLock::new(),
+            modules_problem: OnceLock::new(),
             types: Types::new(8),
             base_types: OnceLock::new(),
             all_types: OnceLock::new(),
@@ -70,6 +72,7 @@ impl Kernel {
     pub fn problems(&self) -> Vec<String> {
         let mut all = self.dump.problems();
         all.extend(self.ksyms_problem.clone());
+        all.extend(self.modules_problem.get().cloned());
         if self.kas.is_none() && self.ksyms_problem.is_none() {
             all.push("no symbol kas: kernel memory can be read by physical address alone".into());
         }

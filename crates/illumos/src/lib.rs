@@ -14,6 +14,7 @@ pub mod kmem;
 pub mod list;
 pub mod log;
 pub mod module;
+pub mod page;
 pub mod panic;
 mod panicbuf;
 pub mod process;

@@ -93,17 +93,34 @@ impl Kernel {
                 return found;
             };
             let mut at = head;
+            let mut problem = "runs in a circle".to_owned();
             while seen.insert(at) && seen.len() <= MAX_MODULES {
-                let Ok(modctl) = self.read_bytes(at, MODCTL_SIZE) else { break };
+                let modctl = match self.read_bytes(at, MODCTL_SIZE) {
+                    Ok(modctl) => modctl,
+                    Err(fault) => {
+                        problem = format!("ends early: {fault}");
+                        break;
+                    }
+                };
                 if let Ok(module) = self.read_module(at, &modctl)
                     && !found.iter().any(|other| other.name == module.name)
                 {
                     found.push(module);
                 }
                 at = number(&modctl, 0);
+                if at == head {
+                    return found;
+                }
             }
+            let _ = self.modules_problem.set(format!("the list of modules {problem}"));
             found
         })
+    }
+
+    /// Why there may be more modules than [`Kernel::modules`] has.
+    pub fn modules_problem(&self) -> Option<&str> {
+        self.modules();
+        self.modules_problem.get().map(String::as_str)
     }
 
     fn read_module(&self, modctl_at: u64, modctl: &[u8]) -> Result<Module> {

@@ -80,8 +80,12 @@ pub struct SavedArguments(Mutex<HashMap<u64, usize>>);
 impl Kernel {
     /// Frames from a frame pointer on; `pc` is where the innermost function stands, if known.
     pub fn frames(&self, fp: u64, pc: Option<u64>, saved: &SavedArguments) -> Vec<Frame> {
-        let (mut fp, mut pc) = (fp, pc.unwrap_or(0));
         let mut frames = Vec::new();
+        // A call of a null pointer is a frame, too: the last one.
+        if pc == Some(0) {
+            frames.push(Frame { fp, pc: 0, args: Vec::new() });
+        }
+        let (mut fp, mut pc) = (fp, pc.unwrap_or(0));
         let mut seen = HashSet::new();
         while fp != 0 && fp % 8 == 0 && frames.len() < MAX_FRAMES && seen.insert(fp) {
             let (Ok(next_fp), Ok(next_pc)) = (self.read_u64(fp), self.read_u64(fp.wrapping_add(8)))

@@ -1,6 +1,6 @@
 //! Where output goes: to a sink, or into a pipe.
 
-use std::{fs::File, io::Write as _};
+use std::{fs::File, io::Write as _, sync::Arc};
 
 use serde_json::Value;
 
@@ -9,11 +9,16 @@ use crate::{Failure, Outcome};
 /// Where text ends up; an empty one asks for what was written to be shown. False once nobody reads it any more.
 pub type Sink = Box<dyn FnMut(&str) -> bool + Send>;
 
+/// Variables that walks set (`::walk NAME VARIABLE`), with the element that each is at.
+pub(crate) type Steps = Arc<[(String, u64)]>;
+
 /// What a dcmd's output is kept in until the next element of a pipeline takes it.
 #[derive(Debug, Default)]
 pub(crate) struct Piped {
     pub(crate) text: String,
     pub(crate) values: Vec<u64>,
+    /// From which value on walks are where.
+    pub(crate) steps: Vec<(usize, Steps)>,
 }
 
 pub(crate) struct Out {
@@ -25,11 +30,13 @@ pub(crate) struct Out {
     pub(crate) log: Option<File>,
     /// Whether a row was written since the statement began.
     pub(crate) rows: bool,
+    /// Where the walks of this pipeline are that set a variable.
+    pub(crate) steps: Steps,
 }
 
 impl Out {
     pub(crate) fn new(sink: Sink) -> Out {
-        Out { sink, pipes: Vec::new(), json: false, log: None, rows: false }
+        Out { sink, pipes: Vec::new(), json: false, log: None, rows: false, steps: Arc::default() }
     }
 
     pub(crate) fn begin_pipe(&mut self) {
@@ -101,7 +108,20 @@ impl Out {
     /// A value for the next element of a pipeline.
     pub(crate) fn value(&mut self, value: u64) {
         if let Some(pipe) = self.pipes.last_mut() {
+            let is_known = match pipe.steps.last() {
+                Some((_, last)) => Arc::ptr_eq(last, &self.steps),
+                None => self.steps.is_empty(),
+            };
+            if !is_known {
+                pipe.steps.push((pipe.values.len(), self.steps.clone()));
+            }
             pipe.values.push(value);
         }
+    }
+
+    /// A walk that sets a variable is at an element.
+    pub(crate) fn step(&mut self, variable: &str, value: u64) {
+        let others = self.steps.iter().filter(|(name, _)| name != variable).cloned();
+        self.steps = others.chain([(variable.to_owned(), value)]).collect();
     }
 }

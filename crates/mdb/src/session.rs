@@ -17,7 +17,7 @@ use crate::{
     Arg, Dcmd, Failure, Outcome, Registry, Sink, Symbol, System, Walker,
     failure::fail,
     format::FormatState,
-    out::{Out, Piped},
+    out::{Out, Piped, Steps},
     parse::{Command, Statement, Word, parse},
     text::nearest,
 };
@@ -79,6 +79,8 @@ pub struct Mdb {
     pub(crate) array_limit: Option<u64>,
     pub(crate) string_limit: Option<u64>,
     pub(crate) prompt: String,
+    /// Where walks were when the values came that an element of the pipeline takes now.
+    steps: Vec<(usize, Steps)>,
     previous: Vec<Command>,
     interrupted: Arc<AtomicBool>,
     depth: u32,
@@ -122,6 +124,7 @@ impl Mdb {
             array_limit: Some(32),
             string_limit: Some(1024),
             prompt: "> ".into(),
+            steps: Vec::new(),
             previous: Vec::new(),
             interrupted,
             depth: 0,
@@ -304,6 +307,7 @@ impl Mdb {
     /// [`Failure::Quit`] and [`Failure::Closed`] alone.
     pub fn run_line(&mut self, line: &str) -> Outcome {
         self.interrupted.store(false, Ordering::Relaxed);
+        self.out.steps = Steps::default();
         let typed = format!("{}{line}\n", self.prompt);
         self.out.note(&typed);
         match self.run_text(line) {
@@ -407,6 +411,7 @@ impl Mdb {
         let mut piped = self.out.end_pipe();
         for (index, command) in rest.iter().enumerate() {
             let is_last = index + 1 == rest.len();
+            let steps = std::mem::take(&mut piped.steps);
             if let Err(failure) = ran {
                 // What came so far still goes on: a fault costs what it stands for.
                 match failure {
@@ -415,14 +420,32 @@ impl Mdb {
                 }
             }
             let values = self.piped_values(piped)?;
-            if is_last {
-                return self.run_command(command, None, None, Some(&values), into_pipe);
+            let outer = std::mem::replace(&mut self.steps, steps);
+            if !is_last {
+                self.out.begin_pipe();
             }
-            self.out.begin_pipe();
-            ran = self.run_command(command, None, None, Some(&values), true);
+            ran = self.run_command(command, None, None, Some(&values), into_pipe || !is_last);
+            self.steps = outer;
+            if is_last {
+                return ran;
+            }
             piped = self.out.end_pipe();
         }
         ran
+    }
+
+    /// An element of a pipeline takes the next value: variables are what they were when it came.
+    fn take(&mut self, index: usize, value: u64) {
+        self.dot = value;
+        let after = self.steps.partition_point(|&(from, _)| from <= index);
+        let Some((_, steps)) = after.checked_sub(1).and_then(|at| self.steps.get(at)) else {
+            return;
+        };
+        let steps = steps.clone();
+        for (variable, element) in steps.iter() {
+            self.set_variable(variable, *element);
+        }
+        self.out.steps = steps;
     }
 
     /// What an element of a pipeline gives to the next: its values, or its text read as
@@ -452,9 +475,9 @@ impl Mdb {
             }
             Command::Format(verb, items) => match piped {
                 Some(values) => {
-                    for &value in values {
+                    for (index, &value) in values.iter().enumerate() {
                         self.check()?;
-                        self.dot = value;
+                        self.take(index, value);
                         self.run_format(*verb, items, 1)?;
                     }
                     Ok(())
@@ -528,9 +551,9 @@ impl Mdb {
             }
             Some(values) => {
                 call.piped = true;
-                for &value in values {
+                for (index, &value) in values.iter().enumerate() {
                     self.check()?;
-                    self.dot = value;
+                    self.take(index, value);
                     call.address = Some(value);
                     match self.call(dcmd, &call) {
                         // One that cannot be read costs that one.
@@ -611,8 +634,8 @@ impl Mdb {
             match piped {
                 None => self.run_pipeline_as(&commands, address, None, pipe_out)?,
                 Some(values) => {
-                    for &value in values {
-                        self.dot = value;
+                    for (index, &value) in values.iter().enumerate() {
+                        self.take(index, value);
                         self.run_pipeline_as(&commands, Some(value), None, pipe_out)?;
                     }
                 }

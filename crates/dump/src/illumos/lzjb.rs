@@ -2,7 +2,7 @@
 
 /// Unpacks `src` into `dst`, which has the size of what was packed. What did not become smaller
 /// was stored as it is. `None` if `src` is damaged or does not fill `dst`.
-pub(super) fn decompress(src: &[u8], dst: &mut [u8]) -> Option<()> {
+pub fn decompress(src: &[u8], dst: &mut [u8]) -> Option<()> {
     if src.len() >= dst.len() {
         dst.copy_from_slice(src.get(..dst.len())?);
         return Some(());

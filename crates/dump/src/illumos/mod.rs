@@ -7,7 +7,7 @@ mod bzip2;
 mod expand;
 mod header;
 mod keep;
-mod lzjb;
+pub mod lzjb;
 mod map;
 mod stream;
 

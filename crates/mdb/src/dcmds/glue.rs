@@ -20,6 +20,7 @@ pub(super) const WALK: Dcmd = Dcmd::new(
             mdb.check()?;
             if let Some(variable) = &variable {
                 mdb.set_variable(variable, value);
+                mdb.out.step(variable, value);
             }
             if call.pipe_out {
                 mdb.pipe(value);
@@ -32,7 +33,8 @@ pub(super) const WALK: Dcmd = Dcmd::new(
 )
 .with_help(
     "Visits each element of a structure, such as every thread or every process. Alone it prints \
-     their addresses; in a pipeline the next dcmd runs on each of them.",
+     their addresses; in a pipeline the next dcmd runs on each of them, and the variable, if one is \
+     named, is the element.",
 );
 
 pub(super) const MAP: Dcmd =

@@ -79,7 +79,7 @@ pub(super) const HELP: Dcmd =
             mdb.line("")?;
             for line in dcmd.help.lines() {
                 for wrapped in wrap(line, 74) {
-                    mdb.line(&format!("  {wrapped}"))?;
+                    mdb.line(format!("  {wrapped}").trim_end())?;
                 }
             }
         }

@@ -89,8 +89,9 @@ pub(super) const REGS: Dcmd =
     });
 
 pub(super) const DIS: Dcmd =
-    Dcmd::new(&["dis"], "? [-fw] [-n COUNT] [ADDRESS]", "disassemble near addr", |mdb, call| {
-        let options = Options::take(&call.args, "fwbn:")?;
+    Dcmd::new(&["dis"], "? [-abfw] [-n COUNT] [ADDRESS]", "disassemble near addr", |mdb, call| {
+        let options = Options::take(&call.args, "abfwn:")?;
+        let plain = options.has('a');
         let at = match options.rest.first() {
             Some(arg) => mdb.number(arg)?,
             None => call.address.unwrap_or(mdb.dot),
@@ -108,7 +109,7 @@ pub(super) const DIS: Dcmd =
                 if !window && count.is_none() && (symbol.size > 0 || at == symbol.address) =>
             {
                 let end = symbol.address.saturating_add(symbol.size.max(1));
-                disassemble(mdb, symbol.address, &|next, _| next < end)
+                disassemble(mdb, symbol.address, plain, &|next, _| next < end)
             }
             Some(symbol) if at != symbol.address => {
                 let around = count.unwrap_or(10) as usize;
@@ -122,16 +123,17 @@ pub(super) const DIS: Dcmd =
                 }
                 let first = starts.get(starts.len().saturating_sub(around)).copied().unwrap_or(at);
                 let total = around.min(starts.len()) + around + 1;
-                disassemble(mdb, first, &|_, done| done < total)
+                disassemble(mdb, first, plain, &|_, done| done < total)
             }
             _ => {
                 let total = count.unwrap_or(10) as usize + usize::from(count.is_none());
-                disassemble(mdb, at, &|_, done| done < total)
+                disassemble(mdb, at, plain, &|_, done| done < total)
             }
         }
     })
     .with_help(
-        "Disassembles the function that the address lies in.\n\n  -n count  that many instructions \
+        "Disassembles the function that the address lies in.\n\n  -a        addresses as \
+         numbers\n  -n count  that many instructions \
      around the address\n  -w        the instructions around the address, even of a function",
     );
 
@@ -145,13 +147,20 @@ fn short_label(mdb: &Mdb, at: u64) -> String {
     }
 }
 
-fn disassemble(mdb: &mut Mdb, from: u64, goes_on: &dyn Fn(u64, usize) -> bool) -> Outcome {
+/// Instructions from an address on; `plain`: with their addresses as numbers.
+fn disassemble(
+    mdb: &mut Mdb,
+    from: u64,
+    plain: bool,
+    goes_on: &dyn Fn(u64, usize) -> bool,
+) -> Outcome {
     let mut at = from;
     let mut done = 0;
     while goes_on(at, done) {
         mdb.check()?;
         let instruction = disasm::read(&*mdb.system, Space::Virtual, at)?;
-        let label = format!("{:<31} ", format!("{}:", short_label(mdb, at)));
+        let label = if plain { format!("{at:x}") } else { short_label(mdb, at) };
+        let label = format!("{:<31} ", format!("{label}:"));
         let text = disasm::text(&*mdb.system, &instruction, label.chars().count());
         let object = json!({
             "address": format!("{at:#x}"),

@@ -58,27 +58,85 @@ pub(super) const KMEM_CACHE: Dcmd =
         Ok(())
     });
 
-const DASHES: &str = "------------------------- ------ ------ ------ ---------- --------- ----- ";
-const VMEM_DASHES: &str =
-    "------------------------- ---------- ----------- ---------- --------- ----- ";
+/// Headings of `::kmastat` and how its columns are printed: as the mdb of the kernel's time does.
+struct KmastatForm {
+    caches: [&'static str; 3],
+    arenas: [&'static str; 3],
+    /// Widths of a cache's columns: name, two sizes and counts, bytes, two counts.
+    cache: [usize; 7],
+    /// Widths of an arena's columns: name, three of bytes, two counts.
+    arena: [usize; 6],
+    /// Bytes are rounded to three digits.
+    human: bool,
+}
 
-pub(super) const KMASTAT: Dcmd =
-    Dcmd::new(&["kmastat"], "[-kmg]", "kernel memory allocator stats", |mdb, call| {
+const KMASTAT_2014: KmastatForm = KmastatForm {
+    caches: [
+        "cache                        buf    buf    buf    memory     alloc alloc ",
+        "name                        size in use  total    in use   succeed  fail ",
+        "------------------------- ------ ------ ------ ---------- --------- ----- ",
+    ],
+    arenas: [
+        "vmem                         memory     memory    memory     alloc alloc ",
+        "name                         in use      total    import   succeed  fail ",
+        "------------------------- ---------- ----------- ---------- --------- ----- ",
+    ],
+    cache: [25, 6, 6, 6, 10, 9, 5],
+    arena: [25, 10, 11, 10, 9, 5],
+    human: false,
+};
+
+const KMASTAT_NEWER: KmastatForm = KmastatForm {
+    caches: [
+        "cache                            buf       buf       buf memory      alloc alloc ",
+        "name                            size    in use     total in use    succeed  fail ",
+        "------------------------------ ----- --------- --------- ------ ---------- ----- ",
+    ],
+    arenas: [
+        "vmem                              memory     memory    memory      alloc alloc ",
+        "name                              in use      total    import    succeed  fail ",
+        "------------------------------ --------- ---------- --------- ---------- ----- ",
+    ],
+    cache: [30, 5, 9, 9, 6, 10, 5],
+    arena: [30, 9, 10, 9, 10, 5],
+    human: true,
+};
+
+/// Bytes in the largest unit, with three digits, and none behind the point where they are even.
+fn human(bytes: u64) -> String {
+    let units = bytes.checked_ilog2().unwrap_or(0) / 10;
+    let Some(unit) = " KMGTPE".chars().nth(units as usize).filter(|_| units > 0) else {
+        return bytes.to_string();
+    };
+    let one = 1u64 << (10 * units);
+    if bytes.is_multiple_of(one) {
+        return format!("{}{unit}", bytes / one);
+    }
+    let value = bytes as f64 / one as f64;
+    let forms = [2, 1, 0].map(|digits| format!("{value:.digits$}{unit}"));
+    forms.iter().find(|text| text.len() <= 5).unwrap_or(&forms[2]).clone()
+}
+
+pub(super) const KMASTAT: Dcmd = Dcmd::new(
+    &["kmastat"],
+    "[-kmg]",
+    "kernel memory allocator stats",
+    |mdb, call| {
         let options = Options::take(&call.args, "kmg")?;
         let kernel = kernel(mdb)?;
+        // Kernels whose threads have names are looked at with an mdb that rounds.
+        let form = if kernel.threads_have_names() { KMASTAT_NEWER } else { KMASTAT_2014 };
         let shift =
             [('k', 10), ('m', 20), ('g', 30)].into_iter().find(|&(letter, _)| options.has(letter));
         let bytes = |value: u64| match shift {
             Some((letter, shift)) => format!("{}{}", value >> shift, letter.to_ascii_uppercase()),
+            None if form.human => human(value),
             None => format!("{value}B"),
         };
-        for line in [
-            "cache                        buf    buf    buf    memory     alloc alloc ",
-            "name                        size in use  total    in use   succeed  fail ",
-            DASHES,
-        ] {
+        for line in form.caches {
             mdb.heading(line)?;
         }
+        let [name, size, in_use, total, memory, alloc, fail] = form.cache;
         let mut totals: Vec<(u64, u64, u64, u64)> = Vec::new();
         for cache in caches(mdb, &Call::default())? {
             mdb.check()?;
@@ -89,10 +147,10 @@ pub(super) const KMASTAT: Dcmd =
                     continue;
                 }
             };
+            let bufsize = if form.human { human(cache.bufsize) } else { cache.bufsize.to_string() };
             let text = format!(
-                "{:<25} {:>6} {:>6} {:>6} {:>10} {:>9} {:>5} ",
+                "{:<name$} {bufsize:>size$} {:>in_use$} {:>total$} {:>memory$} {:>alloc$} {:>fail$} ",
                 cache.name,
-                cache.bufsize,
                 used.in_use,
                 cache.buftotal,
                 bytes(used.memory),
@@ -114,41 +172,37 @@ pub(super) const KMASTAT: Dcmd =
                 None => totals.push((cache.arena, used.memory, used.alloc, used.fail)),
             }
         }
-        mdb.heading(DASHES)?;
+        mdb.heading(form.caches[2])?;
         let (arenas, walk) = kernel.arenas();
         mdb.noted(walk);
         let shape = &kernel.shapes().vmem;
+        let before_memory = name + size + in_use + total + 3;
         for &(arena, _) in &arenas {
-            let Some(&(_, memory, alloc, fail)) = totals.iter().find(|total| total.0 == arena)
-            else {
-                continue;
-            };
-            if (memory, alloc, fail) == (0, 0, 0) {
+            let Some(&sums) = totals.iter().find(|sums| sums.0 == arena) else { continue };
+            let (_, sum, allocs, fails) = sums;
+            if (sum, allocs, fails) == (0, 0, 0) {
                 continue;
             }
-            let name = shape.name.text(&kernel, arena)?;
+            let arena = shape.name.text(&kernel, arena)?;
             let text = format!(
-                "{:<46} {:>10} {alloc:>9} {fail:>5}",
-                format!("Total [{name}]"),
-                bytes(memory)
+                "{:<before_memory$} {:>memory$} {allocs:>alloc$} {fails:>fail$}",
+                format!("Total [{arena}]"),
+                bytes(sum)
             );
-            let object = json!({ "arena": name, "memory": memory, "alloc": alloc, "fail": fail });
+            let object = json!({ "arena": arena, "memory": sum, "alloc": allocs, "fail": fails });
             mdb.row(&text, object)?;
         }
-        for line in [
-            DASHES,
-            "",
-            "vmem                         memory     memory    memory     alloc alloc ",
-            "name                         in use      total    import   succeed  fail ",
-            VMEM_DASHES,
-        ] {
+        mdb.heading(form.caches[2])?;
+        mdb.heading("")?;
+        for line in form.arenas {
             mdb.heading(line)?;
         }
+        let [name, in_use, total, import, alloc, fail] = form.arena;
         for (arena, depth) in arenas {
             let found = kernel.arena(arena, depth)?;
-            let name = format!("{:width$}{}", "", found.name, width = 4 * depth);
+            let indented = format!("{:width$}{}", "", found.name, width = 4 * depth);
             let text = format!(
-                "{name:<25} {:>10} {:>11} {:>10} {:>9} {:>5} ",
+                "{indented:<name$} {:>in_use$} {:>total$} {:>import$} {:>alloc$} {:>fail$} ",
                 bytes(found.inuse),
                 bytes(found.total),
                 bytes(found.import),
@@ -161,8 +215,9 @@ pub(super) const KMASTAT: Dcmd =
             });
             mdb.row(&text, object)?;
         }
-        mdb.heading(VMEM_DASHES)
-    });
+        mdb.heading(form.arenas[2])
+    },
+);
 
 pub(super) const KMEM_VERIFY: Dcmd = Dcmd::new(
     &["kmem_verify"],
@@ -613,3 +668,26 @@ pub(super) const FINDLEAKS: Dcmd =
      buffers that are reached. What is reached only by computed pointers is reported wrongly.\n\n  \
      -d  with the stacks of the allocations\n  -v  how much was searched",
     );
+
+#[cfg(test)]
+mod tests {
+    use super::human;
+
+    #[test]
+    fn bytes_are_rounded_to_three_digits() {
+        for (bytes, text) in [
+            (0, "0"),
+            (1023, "1023"),
+            (1024, "1K"),
+            (1536, "1.50K"),
+            (208_896, "204K"),
+            (15_870, "15.5K"),
+            (158_700, "155K"),
+            (1_047_552, "1023K"),
+            (1 << 30, "1G"),
+            (u64::MAX, "16.0E"),
+        ] {
+            assert_eq!(human(bytes), text);
+        }
+    }
+}

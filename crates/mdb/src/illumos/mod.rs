@@ -7,6 +7,7 @@ mod files;
 mod kmem;
 mod locks;
 mod log;
+mod memstat;
 mod modules;
 mod panic;
 mod process;
@@ -77,6 +78,7 @@ const ALL: &[Dcmd] = &[
     locks::TURNSTILE,
     locks::WCHANINFO,
     log::MSGBUF,
+    memstat::MEMSTAT,
     modules::CTFINFO,
     modules::MODCTL,
     modules::MODINFO,

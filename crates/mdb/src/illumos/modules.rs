@@ -41,6 +41,9 @@ pub(super) const MODINFO: Dcmd =
             });
             mdb.row(&text, object)?;
         }
+        if let Some(problem) = kernel.modules_problem() {
+            mdb.warn(problem);
+        }
         Ok(())
     });
 

@@ -1,6 +1,6 @@
 //! What killed the system, on one page: a verdict, and the facts that it rests on.
 
-use necropsy_illumos::{Kernel, sync::Blocked};
+use necropsy_illumos::{Kernel, stack::Frame, sync::Blocked};
 use serde_json::json;
 
 use crate::{Dcmd, Mdb, Outcome, Space, disasm};
@@ -30,14 +30,20 @@ pub(super) const REPORT: Dcmd = Dcmd::new(
             None => Vec::new(),
         };
         mdb.check()?;
-        let said = verdict::verdict(mdb, &kernel, suspect.as_ref(), &pointers, &circles);
-        if let Some(said) = said {
-            section(mdb, "verdict", &said)?;
+        let frames = stack::frames(mdb, None)?;
+        let panicked = verdict::of_panic(mdb, &kernel, &frames);
+        let panicked = panicked.as_deref();
+        let said = verdict::verdict(mdb, &kernel, suspect.as_ref(), &pointers, &circles, panicked);
+        if let Some(said) = &said {
+            section(mdb, "verdict", said)?;
+        }
+        if let Some(panicked) = panicked.filter(|panicked| said.as_deref() != Some(*panicked)) {
+            section(mdb, "panic", panicked)?;
         }
         for problem in kernel.problems() {
             section(mdb, "incomplete", &problem)?;
         }
-        panic(mdb, &kernel)?;
+        panic(mdb, &kernel, &frames)?;
         memory(mdb, &kernel, checked, &corrupt, complaint)?;
         for pointer in &pointers {
             let buffer = suspect.as_ref().map_or(0, |suspect| suspect.buffer);
@@ -65,7 +71,7 @@ fn section(mdb: &mut Mdb, what: &str, text: &str) -> Outcome {
 }
 
 /// The thread that panicked, where it stopped, its stack.
-fn panic(mdb: &mut Mdb, kernel: &Kernel) -> Outcome {
+fn panic(mdb: &mut Mdb, kernel: &Kernel, frames: &[Frame]) -> Outcome {
     let panic = kernel.panic();
     if let Some(thread) = panic.thread {
         let what = kernel.describe_thread(thread).unwrap_or_else(|error| format!("<{error}>"));
@@ -82,8 +88,8 @@ fn panic(mdb: &mut Mdb, kernel: &Kernel) -> Outcome {
             section(mdb, "instruction", &text)?;
         }
     }
-    for frame in stack::frames(mdb, None)? {
-        let text = stack::frame_text(mdb, &frame, true, usize::MAX);
+    for frame in frames {
+        let text = stack::frame_text(mdb, frame, true, usize::MAX);
         section(mdb, "stack", &text)?;
     }
     let blocked = panic.thread.and_then(|thread| kernel.blocked(thread).ok().flatten());

@@ -3,6 +3,7 @@
 use necropsy_illumos::{
     Kernel,
     kmem::{AuditRecord, Cache, Corruption},
+    stack::Frame,
     sync::Blocked,
 };
 
@@ -13,6 +14,8 @@ use crate::Mdb;
 pub(super) struct Complaint {
     pub(super) buffer: u64,
     pub(super) bufctl: Option<u64>,
+    /// Name of its cache.
+    cache: Option<String>,
     /// `buffer modified after being freed`.
     pub(super) class: String,
     /// All of it in one line.
@@ -36,12 +39,13 @@ pub(super) fn complaint(kernel: &Kernel) -> Option<Complaint> {
     };
     let buffer = number("buffer=")?;
     let bufctl = number("bufctl=");
+    let cache = texts[at].split_once("cache:").map(|(_, name)| name.trim().to_owned());
     let begins = texts[..at].iter().rposition(|text| text.starts_with("kernel memory allocator"));
     let lines = &texts[begins.unwrap_or(at)..=at];
     // The class stands behind the allocator's name, or in a line of its own.
     let first = lines[0].split_once(':').map_or("", |(_, rest)| rest.trim());
     let class = if first.is_empty() { lines.get(1).copied().unwrap_or("") } else { first };
-    Some(Complaint { buffer, bufctl, class: class.into(), text: lines.join(" ") })
+    Some(Complaint { buffer, bufctl, cache, class: class.into(), text: lines.join(" ") })
 }
 
 /// Whether a record is of a buffer that was given back.
@@ -141,38 +145,130 @@ pub(super) fn suspect(corrupt: &[Corrupt], complaint: Option<&Complaint>) -> Opt
         bufctl: worst.and_then(|one| one.what.bufctl).or(complaint.and_then(|c| c.bufctl)),
         size: worst.map_or(0, |one| one.cache.bufsize),
         class,
-        cache: worst.map(|one| one.cache.name.clone()),
+        cache: worst
+            .map(|one| one.cache.name.clone())
+            .or(complaint.and_then(|said| said.cache.clone())),
     })
 }
 
-/// What the facts say, the strongest first. `pointers` lead to the suspected buffer.
+/// What the facts say, the strongest first. `pointers` lead to the suspected buffer; `panic` is what
+/// the panic itself says.
 pub(super) fn verdict(
     mdb: &Mdb,
     kernel: &Kernel,
     suspect: Option<&Suspect>,
     pointers: &[String],
     circles: &[Vec<Blocked>],
+    panic: Option<&str>,
 ) -> Option<String> {
     if let Some(suspect) = suspect {
         return Some(of_memory(mdb, kernel, suspect, pointers));
     }
-    if let Some(circle) = circles.first() {
-        return Some(format!("deadlock: {}", chain_text(mdb, kernel, circle)));
+    match (circles.first(), panic) {
+        // Threads that wait for each other do not make others trap.
+        (Some(circle), panic) if panic.is_none() || is_hang(&kernel.panic().message) => {
+            Some(format!("deadlock: {}", chain_text(mdb, kernel, circle)))
+        }
+        (_, panic) => panic.map(str::to_owned),
     }
+}
+
+/// Whether somebody asked for the dump (kadmin(), a button, a hypervisor).
+fn is_asked_for(message: &str) -> bool {
+    message.contains("user request") || message.starts_with("NMI received")
+}
+
+/// Whether the panic is for something that did not go on.
+fn is_hang(message: &str) -> bool {
+    is_asked_for(message)
+        || message.starts_with("deadman:")
+        || message.contains("appears to be hung")
+}
+
+/// Functions by which a panic goes on its way: not those that had a reason for it.
+const MESSENGERS: [&str; 13] = [
+    "vpanic",
+    "panic",
+    "fm_panic",
+    "cmn_err",
+    "vcmn_err",
+    "vzcmn_err",
+    "assfail",
+    "assfail3",
+    "kmem_error",
+    "mutex_panic",
+    "rw_panic",
+    "die",
+    "trap",
+];
+
+/// The function that had a reason to panic, or that trapped.
+fn culprit(mdb: &Mdb, frames: &[Frame]) -> Option<String> {
+    let names = frames.iter().filter_map(|frame| mdb.system.symbolize(frame.pc));
+    let is_messenger = |name: &String| {
+        let function = name.split('+').next().unwrap_or(name);
+        MESSENGERS.contains(&function.rsplit('`').next().unwrap_or(function))
+    };
+    names.into_iter().find(|name| !is_messenger(name))
+}
+
+/// What the panic says, in a sentence: its message decides (`trap.c`, `assfail.c`, `clock.c`,
+/// `kadmin`), and the first function of the stack that had a reason. `None`: there was no panic.
+pub(super) fn of_panic(mdb: &Mdb, kernel: &Kernel, frames: &[Frame]) -> Option<String> {
     let panic = kernel.panic();
     panic.thread?;
-    let pc = mdb.variable("rip").map(|pc| mdb.system.name_or_hex(pc));
-    if panic.message.starts_with("BAD TRAP") {
-        let place = pc.map_or(String::new(), |pc| format!(" in {pc}"));
-        let what = if panic.message.contains("NULL pointer") {
-            "a NULL pointer was used".to_owned()
-        } else {
-            let kind = panic.message.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
-            format!("a trap{}", kind.map_or(String::new(), |(kind, _)| format!(" ({kind})")))
-        };
-        return Some(format!("{what}{place}"));
+    let message = panic.message.trim();
+    let place = culprit(mdb, frames).map_or(String::new(), |name| format!(" in {name}"));
+    if let Some(trap) = message.strip_prefix("BAD TRAP:") {
+        if let Some(jump) = of_jump(mdb, kernel) {
+            return Some(jump);
+        }
+        return Some(format!("{}{place}", of_trap(trap)));
     }
-    None
+    if let Some(what) = message.strip_prefix("assertion failed:") {
+        return Some(format!("an assertion failed{place}: {}", what.trim()));
+    }
+    if message.starts_with("deadman:") {
+        return Some(format!(
+            "the clock stood still ({message}): what kept the CPUs busy is shown by ::cpuinfo -v"
+        ));
+    }
+    if is_asked_for(message) {
+        return Some(format!("somebody asked for this dump: {message}"));
+    }
+    Some(format!("the kernel panicked{place}: {message}"))
+}
+
+/// A jump to where no code is: whoever called left the address to return to.
+fn of_jump(mdb: &Mdb, kernel: &Kernel) -> Option<String> {
+    let pc = mdb.variable("rip")?;
+    if mdb.system.symbol_at(pc).is_some() || kernel.module_at(pc).is_some() {
+        return None;
+    }
+    let back = mdb.variable("rsp").and_then(|sp| mdb.system.read_u64(sp).ok());
+    let from = back.and_then(|back| mdb.system.symbolize(back));
+    let from = from.map_or(String::new(), |name| format!(", called from {name}"));
+    Some(format!("the kernel jumped to {pc:#x}, where there is no code{from}"))
+}
+
+/// A trap, from what follows `BAD TRAP:`.
+fn of_trap(text: &str) -> String {
+    if text.contains("NULL pointer") {
+        return "a NULL pointer was used".into();
+    }
+    let between = |from: &str, to: &str| Some(text.split_once(from)?.1.split_once(to)?.0);
+    let kind = between("(", ")").map_or(String::new(), |kind| format!(" ({kind})"));
+    // Only a page fault is one of an address.
+    let address = match between(" addr=", " ") {
+        Some(address) if kind.contains("#pf") => format!(" at address {address}"),
+        _ => String::new(),
+    };
+    let whose = if text.contains("illegal access to a user address") {
+        ", which is of a process"
+    } else {
+        ""
+    };
+    format!("a trap{kind}{address}{whose}")
 }
 
 /// The verdict on kernel memory.

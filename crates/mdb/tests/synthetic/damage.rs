@@ -7,7 +7,7 @@ use std::path::Path;
 use necropsy_dump::{OpenOptions, illumos::IllumosDump};
 use necropsy_synth::illumos::{Kernel, Options, Packing};
 
-use super::{Session, vmdump};
+use super::{Session, device, vmdump};
 
 /// Everything that reads much.
 const LINES: &[&str] = &[
@@ -39,6 +39,8 @@ const LINES: &[&str] = &[
     "utsname::print",
     "::self_check",
     "::vmem",
+    "::memstat",
+    "::report",
 ];
 
 /// Numbers that look random and are the same each time.
@@ -79,7 +81,7 @@ fn damaged_dumps_give_answers_or_reasons() {
     let made = Kernel::new(Options { sleepers: 4, packed: false, ..Options::default() });
     let mut kinds = vec![made.dump.vmcore()];
     for packing in [Packing::Lzjb, Packing::ParallelLzjb, Packing::Bzip2] {
-        kinds.push(vmdump(&made, packing));
+        kinds.extend([vmdump(&made, packing), device(&made, packing)]);
     }
     let mut random = Random(14);
     let mut opened = 0;

@@ -1,6 +1,6 @@
 //! Containers: read in place, and expanded.
 
-use std::{fs, io::Cursor, path::Path};
+use std::{fs, path::Path};
 
 use necropsy_dump::{
     OpenError, OpenOptions, PhysicalMemory,
@@ -8,19 +8,13 @@ use necropsy_dump::{
 };
 use necropsy_synth::illumos::{Kernel, Options, Packing};
 
-use super::{Session, open, vmdump};
+use super::{Session, device, open, vmdump};
 
 const PACKINGS: [(Packing, Codec); 3] = [
     (Packing::Lzjb, Codec::Lzjb),
     (Packing::ParallelLzjb, Codec::ParallelLzjb),
     (Packing::Bzip2, Codec::Bzip2),
 ];
-
-fn device(made: &Kernel, packing: Packing) -> Vec<u8> {
-    let mut file = Cursor::new(Vec::new());
-    made.dump.device(packing, &mut file).unwrap();
-    file.into_inner()
-}
 
 #[test]
 fn every_container_and_codec_has_the_same_memory() {

@@ -172,3 +172,23 @@ fn pipelines_within_pipelines() {
     // A shell command that gets nothing to read does not wait for the terminal.
     session.run("::pgrep nobody ! cat");
 }
+
+#[test]
+fn a_variable_of_a_walk_is_the_element_wherever_the_pipeline_is() {
+    let (mut session, made) = Session::made(Options::default());
+    let processes: Vec<String> =
+        made.planted.processes.iter().map(|(.., at)| format!("{at:x}")).collect();
+    let words = |lines: Vec<String>| -> Vec<String> {
+        lines.iter().map(|line| line.trim().to_owned()).collect()
+    };
+    let seen = session.lines("::walk proc p | ::eval '<p=K'");
+    assert_eq!(words(seen), processes);
+    // Behind a second walk each thread has its own process, and both are known.
+    let seen = session.lines("::walk proc p | ::walk thread t | ::eval '<p=K; <t=K'");
+    let threads = session.lines("::walk proc | ::walk thread");
+    assert_eq!(seen.len(), 2 * threads.len());
+    for (pair, thread) in words(seen).chunks(2).zip(&threads) {
+        let process = session.run(&format!("{thread}::print kthread_t t_procp | ::map ."));
+        assert_eq!(pair, [process.trim(), thread]);
+    }
+}

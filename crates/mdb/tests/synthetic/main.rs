@@ -29,6 +29,12 @@ fn vmdump(made: &Made, packing: Packing) -> Vec<u8> {
     file.into_inner()
 }
 
+fn device(made: &Made, packing: Packing) -> Vec<u8> {
+    let mut file = Cursor::new(Vec::new());
+    made.dump.device(packing, &mut file).unwrap();
+    file.into_inner()
+}
+
 fn open(bytes: Vec<u8>) -> IllumosDump {
     IllumosDump::from_bytes(Path::new("vmdump.0"), bytes, &OpenOptions::default()).unwrap()
 }

@@ -97,6 +97,16 @@ fn kernel_memory_that_is_corrupt() {
 }
 
 #[test]
+fn sizes_are_in_the_form_of_the_kernel_s_time() {
+    for (named, size, memory) in [(true, "64", "4K"), (false, "64", "4096B")] {
+        let (mut session, _) = Session::made(Options { named, ..Options::default() });
+        let lines = session.lines("::kmastat");
+        let words: Vec<&str> = lines[3].split_whitespace().collect();
+        assert_eq!(words, ["checked_64", size, "6", "10", memory, "50", "0"]);
+    }
+}
+
+#[test]
 fn types_with_all_their_oddities() {
     let (mut session, made) = Session::made(Options::default());
     let names = session.run(&format!("{:x}::print", made.planted.utsname));
@@ -118,6 +128,7 @@ fn lists_that_run_in_circles_end() {
     let (mut session, _) = Session::made(Options { circles: true, ..Options::default() });
     assert!(session.warnings("::walk thread").contains("circle"));
     assert_eq!(session.lines("::modinfo").len(), 4);
+    assert!(session.warnings("::modinfo").contains("the list of modules runs in a circle"));
 }
 
 #[test]
@@ -159,6 +170,119 @@ fn the_report_gives_a_verdict() {
     assert!(waits.contains(&format!("thread {third:x} (sleeper) waits for readers-writer lock")));
     assert!(waits.contains(&format!("held by thread {fourth:x}")), "{waits}");
     assert!(session.run("lock_rw::rwlock").contains(&format!("{fourth:x}")));
+    // A deadlock explains why somebody asked for a dump, and no trap.
+    for (message, wanted) in [
+        ("forced crash dump initiated at user request", "verdict      deadlock: thread "),
+        ("BAD TRAP: type=6 (#ud Invalid opcode)", "verdict      a trap (#ud Invalid opcode) in "),
+    ] {
+        let options = Options { deadlock: true, checked: false, message, ..Options::default() };
+        let report = Session::made(options).0.run("::report");
+        assert!(report.contains(wanted), "{report}");
+        assert!(report.lines().any(|line| line.starts_with("deadlock")), "{report}");
+    }
+}
+
+#[test]
+fn the_verdict_is_that_of_the_panic_s_own_kind() {
+    let verdict = |message| {
+        let options = Options { message, checked: false, ..Options::default() };
+        let (mut session, _) = Session::made(options);
+        let report = session.run("::report");
+        assert!(report.contains("caches are not checked: kmem_flags"), "{report}");
+        let line = report.lines().find(|line| line.starts_with("verdict")).unwrap();
+        line.trim_start_matches("verdict").trim().to_owned()
+    };
+    for (message, wanted) in [
+        (
+            "BAD TRAP: type=e (#pf Page fault) rp=ffffff00025b7a80 addr=8 occurred in module \
+             \"broken\" due to a NULL pointer dereference",
+            "a NULL pointer was used in broken_read+0x10",
+        ),
+        (
+            "BAD TRAP: type=e (#pf Page fault) rp=ffffff00025b7a80 addr=80632c0 occurred in module \
+             \"broken\" due to an illegal access to a user address",
+            "a trap (#pf Page fault) at address 80632c0, which is of a process in broken_read+0x10",
+        ),
+        (
+            "BAD TRAP: type=d (#gp General protection) rp=ffffff00025b7a80 addr=fffffffffbc2f8e0",
+            "a trap (#gp General protection) in broken_read+0x10",
+        ),
+        (
+            "BAD TRAP: type=8 (#df Double fault) rp=fffffffffbc2f8e0 addr=0",
+            "a trap (#df Double fault) in broken_read+0x10",
+        ),
+        (
+            "assertion failed: rc->rc_count == number (0x0 == 0x2), file: ../../zfs/refcount.c, \
+             line: 75",
+            "an assertion failed in broken_read+0x10: rc->rc_count == number (0x0 == 0x2), file: \
+             ../../zfs/refcount.c, line: 75",
+        ),
+        (
+            "deadman: timed out after 50 seconds of clock inactivity",
+            "the clock stood still (deadman: timed out after 50 seconds of clock inactivity): what \
+             kept the CPUs busy is shown by ::cpuinfo -v",
+        ),
+        (
+            "forced crash dump initiated at user request",
+            "somebody asked for this dump: forced crash dump initiated at user request",
+        ),
+        (
+            "I/O to pool 'zones' appears to be hung.",
+            "the kernel panicked in broken_read+0x10: I/O to pool 'zones' appears to be hung.",
+        ),
+    ] {
+        assert_eq!(verdict(message), wanted);
+    }
+}
+
+#[test]
+fn a_call_of_a_null_pointer_names_the_caller() {
+    let options = Options { jumped: true, checked: false, ..Options::default() };
+    let (mut session, _) = Session::made(options);
+    assert!(session.lines("$c")[0].starts_with("0()"), "{:?}", session.lines("$c"));
+    let report = session.run("::report");
+    let wanted = "the kernel jumped to 0x0, where there is no code, called from broken_read+0x10";
+    assert!(report.contains(wanted), "{report}");
+}
+
+#[test]
+fn what_the_allocator_said_is_the_verdict_even_where_nothing_is_recorded() {
+    const SAID: &[&str] = &[
+        "kernel memory allocator: ",
+        "duplicate free: buffer freed twice\n",
+        "buffer=ffffff00f18794c0  bufctl=ffffff00f18aaec8  cache: kmem_alloc_256\n",
+    ];
+    let message = "kernel heap corruption detected";
+    for checked in [true, false] {
+        let options = Options { said: SAID, checked, message, ..Options::default() };
+        let (mut session, _) = Session::made(options);
+        let report = session.lines("::report");
+        let verdict = report.iter().find(|line| line.starts_with("verdict")).unwrap();
+        let wanted = "kernel memory is corrupt: duplicate free: buffer freed twice: \
+                      ffffff00f18794c0 of kmem_alloc_256";
+        assert!(verdict.ends_with(wanted), "{verdict}");
+        let panic = report.iter().find(|line| line.starts_with("panic  ")).unwrap();
+        assert!(panic.ends_with("kernel heap corruption detected"), "{panic}");
+    }
+    // Nothing is recorded: each dcmd that asks for a record says so.
+    let (mut session, made) = Session::made(Options { checked: false, ..Options::default() });
+    let line = format!("{:x}::kmem_verify", made.planted.cache);
+    assert!(session.warnings("::kmalog").contains("kmem_flags was not set"));
+    assert!(session.warnings("::kmausers").contains("KMF_AUDIT is not enabled"));
+    assert_eq!(session.lines("::kmem_verify").len(), 1);
+    assert!(session.warnings(&line).contains("does not have KMF_REDZONE"));
+}
+
+#[test]
+fn pages_by_what_they_are_used_for() {
+    let (mut session, made) = Session::made(Options::default());
+    let lines = session.lines("::memstat");
+    assert_eq!(lines[0], "Page Summary                Pages                MB  %Tot");
+    for (line, (what, count)) in lines[2..].iter().zip(made.planted.pages) {
+        let percent = count / 10;
+        assert_eq!(*line, format!("{what:<16} {count:>16}  {:>16}  {percent:>3}%", count / 256));
+    }
+    assert_eq!(lines.last().unwrap().split_whitespace().nth(1), Some("1000"));
 }
 
 #[test]

@@ -38,6 +38,15 @@ pub struct Options {
     pub typed: bool,
     /// The system did not panic: `savecore -L`.
     pub live: bool,
+    /// The panic message.
+    pub message: &'static str,
+    /// The function that panicked called a null pointer.
+    pub jumped: bool,
+    /// More messages in the log, the last ones.
+    pub said: &'static [&'static str],
+    /// The checks of kernel memory (`kmem_flags`) were on at boot. Else no transaction is recorded,
+    /// and what was written where it should not be is there all the same.
+    pub checked: bool,
 }
 
 impl Default for Options {
@@ -52,6 +61,10 @@ impl Default for Options {
             cpus: 1,
             typed: true,
             live: false,
+            message: "BAD TRAP: synthetic",
+            jumped: false,
+            said: &[],
+            checked: true,
         }
     }
 }
@@ -93,6 +106,8 @@ pub struct Planted {
     pub ring: u64,
     /// Address of a variable of type `struct utsname`.
     pub utsname: u64,
+    /// What pages are used for, by the words of `::memstat`, and how many.
+    pub pages: &'static [(&'static str, u64)],
 }
 
 /// A kernel.
@@ -103,6 +118,17 @@ pub struct Kernel {
     /// What was put in.
     pub planted: Planted,
 }
+
+/// Pages by what they are used for.
+const PAGES: &[(&str, u64)] = &[
+    ("Kernel", 500),
+    ("ZFS File Data", 300),
+    ("Anon", 100),
+    ("Exec and libs", 40),
+    ("Page cache", 30),
+    ("Free (cachelist)", 10),
+    ("Free (freelist)", 20),
+];
 
 /// Functions of each module: name, number of arguments if its type is known.
 const UNIX: &[(&str, Option<u16>)] = &[
@@ -161,10 +187,12 @@ impl Kernel {
         builder.devices();
         builder.stream();
         builder.mounts();
-        builder.messages();
-        builder.kmem();
+        builder.pages(PAGES);
+        builder.planted.pages = PAGES;
+        builder.messages(options.said);
+        builder.kmem(options.checked);
         builder.modules(options);
-        let mut dump = builder.finish(kas);
+        let mut dump = builder.finish(kas, options.message);
         if options.live {
             dump.live = true;
             dump.message.clear();
@@ -419,7 +447,7 @@ impl Builder {
                 Some(4) => {
                     self.planted.panic_thread = at;
                     if !options.live {
-                        self.panic(frames[0]);
+                        self.panic(frames[0], options.message, options.jumped);
                     }
                 }
                 _ => {}
@@ -451,10 +479,15 @@ impl Builder {
         self.planted.threads = all;
     }
 
-    fn panic(&mut self, fp: u64) {
+    fn panic(&mut self, fp: u64, text: &str, jumped: bool) {
         let buffer = self.variable("panicbuf", 8192);
-        let rip = self.at("broken_read") + INSIDE;
-        let pairs = [("rax", 0), ("rbp", fp), ("rip", rip), ("rsp", fp - 0x30), ("trapno", 14)];
+        // Where the stack begins lies the frame that a switch would have left, its return address
+        // above.
+        let (rip, sp) = match jumped {
+            true => (0, fp - 0x28),
+            false => (self.at("broken_read") + INSIDE, fp - 0x30),
+        };
+        let pairs = [("rax", 0), ("rbp", fp), ("rip", rip), ("rsp", sp), ("trapno", 14)];
         let message = 48 + 24 * pairs.len() as u64;
         self.memory.put(buffer, &2u32.to_le_bytes());
         self.memory.put(buffer + 4, &(message as u32).to_le_bytes());
@@ -463,7 +496,7 @@ impl Builder {
             self.memory.put(at, name.as_bytes());
             self.memory.word(at + 16, *value);
         }
-        self.memory.put(buffer + message, b"BAD TRAP: synthetic");
+        self.memory.put(buffer + message, text.as_bytes());
     }
 
     /// The first CPU runs the thread that panicked, and was copied by the panic.
@@ -493,11 +526,11 @@ impl Builder {
         self.pointer("cpu_list", listed[0]);
     }
 
-    fn messages(&mut self) {
+    fn messages(&mut self, more: &[&str]) {
         let queue = self.object("queue");
         let texts = ["NOTICE: a first message\n", "\rpanic[cpu0]/thread=1: \n", "a last one\n"];
         let mut before = 0;
-        for text in texts {
+        for text in texts.iter().chain(more) {
             let message = self.object("msgb");
             let body = self.object("msgb");
             let control = self.object("log_ctl");
@@ -516,8 +549,8 @@ impl Builder {
         self.pointer("log_recentq", queue);
     }
 
-    /// A cache of ten buffers of 64 bytes with all checks on, one slab, and a log.
-    fn kmem(&mut self) {
+    /// A cache of ten buffers of 64 bytes, one slab, and a log; with all checks on, or without.
+    fn kmem(&mut self, checked: bool) {
         const COUNT: usize = 10;
         const CHUNK: u64 = 96;
         let cache = self.object("kmem_cache");
@@ -528,7 +561,7 @@ impl Builder {
         self.set("kmem_magtype", magtype, "mt_magsize", 3);
         self.set_text("kmem_cache", cache, "cache_name", "checked_64");
         for (member, value) in [
-            ("cache_flags", 0x20f),
+            ("cache_flags", if checked { 0x20f } else { 0x200 }),
             ("cache_cflags", 0x20_0000),
             ("cache_bufsize", 64),
             ("cache_chunksize", CHUNK),
@@ -638,7 +671,7 @@ impl Builder {
         self.set("kmem_log_header", log, "lh_base", chunk);
         self.set("kmem_log_header", log, "lh_chunksize", 192 * 8);
         self.set("kmem_log_header", log, "lh_nchunks", 1);
-        self.pointer("kmem_transaction_log", log);
+        self.pointer("kmem_transaction_log", if checked { log } else { 0 });
     }
 
     fn modules(&mut self, options: Options) {
@@ -717,12 +750,9 @@ impl Builder {
     }
 
     /// Frames are neither contiguous nor in the order of addresses.
-    fn finish(&mut self, kas: u64) -> Dump {
-        let mut dump = Dump {
-            ksyms: ksyms(&self.symbols),
-            message: "BAD TRAP: synthetic".into(),
-            ..Dump::default()
-        };
+    fn finish(&mut self, kas: u64, message: &str) -> Dump {
+        let mut dump =
+            Dump { ksyms: ksyms(&self.symbols), message: message.into(), ..Dump::default() };
         let pages: Vec<(u64, Vec<u8>)> =
             self.memory.pages().map(|(page, bytes)| (page, bytes.clone())).collect();
         let count = pages.len() as u64;

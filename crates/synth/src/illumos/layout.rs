@@ -16,7 +16,9 @@ cred 128: uint cr_ref 0, int cr_uid 4, int cr_gid 8, int cr_ruid 12, int cr_rgid
 uf_info 80: int fi_nfiles 8, ptr fi_list 16
 uf_entry 48: ptr uf_file 8
 file 64: ptr f_vnode 8
-vnode 208: int v_type 56, ptr v_path 176
+vnode 208: uint v_flag 40, int v_type 56, ptr v_path 176
+memseg 64: ptr pages 0, ptr epages 8, ulong pages_base 16, ulong pages_end 24, ptr next 32
+page 120: ulong p_offset 0, ptr p_vnode 8, uchar p_state 62
 dev_info 400: ptr devi_child 8, ptr devi_sibling 16, ptr devi_binding_name 24, int devi_major 32, int devi_instance 48, ptr devi_node_name 64
 user 2496: char*17 u_comm 480, char*80 u_psargs 497, struct:uf_info u_finfo 2400
 proc 4232: ptr p_exec 0, ptr p_as 8, ptr p_cred 32, char p_stat 44, int p_ppid 52, ptr p_parent 64, ptr p_child 72, ptr p_sibling 80, ptr p_next 112, ptr p_sessp 168, ptr p_pidp 176, ptr p_pgidp 184, uint p_flag 204, ptr p_tlist 400, ptr p_zone 1600, struct:user p_user 1696
@@ -61,6 +63,7 @@ const TYPEDEFS: &[(&str, &str)] = &[
     ("uf_entry_t", "uf_entry"),
     ("file_t", "file"),
     ("vnode_t", "vnode"),
+    ("page_t", "page"),
     ("kthread_t", "_kthread"),
     ("cpu_t", "cpu"),
     ("disp_t", "disp"),

@@ -99,4 +99,48 @@ impl Builder {
         self.set("avl_tree", tree, "avl_offset", node);
         self.set("avl_tree", tree, "avl_numnodes", 1);
     }
+
+    /// Two pieces of memory: pages of the kernel, of ZFS, of a process, of a program, of a file, one
+    /// of a file that is free again, and two that are free. So many of each, as `planted` has it.
+    pub(super) fn pages(&mut self, planted: &[(&'static str, u64)]) {
+        let vnode = self.size("vnode");
+        let own = self.variable("kvps", 2 * vnode);
+        let (swap, program, file) =
+            (self.object("vnode"), self.object("vnode"), self.object("vnode"));
+        self.set("vnode", swap, "v_flag", 0x2_0000);
+        self.set("vnode", program, "v_flag", 0x1000);
+        let of = |what: &str| match what {
+            "Kernel" => (own, 0),
+            "ZFS File Data" => (own + vnode, 0),
+            "Anon" => (swap, 0),
+            "Exec and libs" => (program, 0),
+            "Page cache" => (file, 0),
+            "Free (cachelist)" => (file, 0x80),
+            _ => (0, 0x80),
+        };
+        let all: Vec<(u64, u64)> =
+            planted.iter().flat_map(|&(what, count)| (0..count).map(move |_| of(what))).collect();
+        let size = self.size("page");
+        let mut next = 0;
+        for part in all.chunks(all.len().div_ceil(2)) {
+            let (segment, pages) =
+                (self.object("memseg"), self.memory.room(size * part.len() as u64));
+            for (index, &(vnode, state)) in part.iter().enumerate() {
+                let at = pages + size * index as u64;
+                self.set("page", at, "p_vnode", vnode);
+                self.set("page", at, "p_state", state);
+            }
+            let end = pages + size * part.len() as u64;
+            for (member, value) in [("pages", pages), ("epages", end), ("next", next)] {
+                self.set("memseg", segment, member, value);
+            }
+            next = segment;
+        }
+        let free = planted.iter().filter(|(what, _)| what.starts_with("Free"));
+        let free: u64 = free.map(|(_, count)| count).sum();
+        self.pointer("memsegs", next);
+        self.pointer("freemem", free);
+        self.pointer("total_pages", all.len() as u64);
+        self.pointer("physmem", all.len() as u64);
+    }
 }
