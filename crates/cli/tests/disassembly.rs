@@ -46,7 +46,7 @@ fn compare(name: &str, dump: &Path, vmlinux: &Path) {
     let kernel = Request { files: vec![dump.to_owned()], ..Request::default() }
         .open()
         .expect("the dump opens");
-    let kaslr = kernel.target().layout().expect("a kernel").kaslr;
+    let kaslr = kernel.target().layout().expect("a kernel").kaslr.expect("its offset");
     let text: Vec<_> = {
         let symbols = &kernel.target().kernel().symbols;
         let text = symbols.iter().filter(|s| s.is_text() && s.size > 16);

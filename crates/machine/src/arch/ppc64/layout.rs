@@ -82,8 +82,7 @@ pub(super) fn find(
         "whether the tables map the image; PAGESIZE of VMCOREINFO",
     );
     fact("root", format!("{root:#x}"), "swapper_pg_dir less 0xc000000000000000");
-    let kaslr = overrides.kaslr.or_else(|| info?.hex("KERNELOFFSET")).unwrap_or(0);
-    fact("kaslr", format!("{kaslr:#x}"), "KERNELOFFSET of VMCOREINFO, else 0");
+    let kaslr = overrides.moved_by(info, &mut fact);
     let top = dump.max_pfn().saturating_mul(dump.page_size());
     let mut layout = Layout {
         paging,
