@@ -31,7 +31,9 @@ pub(super) fn step(target: &Target, frame: &Frame) -> Step {
         for (marker, regs) in REGS {
             // What lies behind a frame's end is its caller's.
             if end.is_none_or(|end| sp.saturating_add(regs) < end)
-                && target.read_u64(sp.wrapping_add(marker)).is_ok_and(|word| MARKERS.contains(&word))
+                && target
+                    .read_u64(sp.wrapping_add(marker))
+                    .is_ok_and(|word| MARKERS.contains(&word))
                 && let Some(step) = saved(target, sp.wrapping_add(regs))
             {
                 return step;
