@@ -158,12 +158,12 @@ fn objdump(program: &str, vmlinux: &Path, wanted: &BTreeMap<u64, Line>) -> HashM
             continue;
         }
         let text = parts.next().unwrap_or_default();
-        // Comments begin with `#`, on Arm with `//`, which has `#` before numbers.
-        let text = text.split(" //").next().unwrap_or_default();
-        let text =
-            text.split(" # ").next().unwrap_or_default().split("\t# ").next().unwrap_or_default();
-        let text = text.split(" <").next().unwrap_or_default();
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        // Comments: `# address <symbol>`, on Arm `// #number`.
+        let text = [" // ", " # ", " <"]
+            .iter()
+            .fold(text.as_str(), |text, comment| text.split(comment).next().unwrap_or_default());
+        let text = text.to_owned();
         found.insert(address, (in_memory(program, bytes), text));
     }
     child.wait().expect("objdump ends");

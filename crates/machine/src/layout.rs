@@ -72,6 +72,8 @@ pub struct Layout {
     pub vmalloc: Option<u64>,
     /// `struct page` of frame 0.
     pub vmemmap: Option<u64>,
+    /// Parts of the array of page frames that no table maps, by address.
+    pub vmemmap_parts: Vec<Linear>,
 }
 
 impl Layout {
@@ -91,7 +93,10 @@ impl Layout {
         {
             return Some(physical);
         }
-        self.image.translate(address)
+        self.image.translate(address).or_else(|| {
+            let after = self.vmemmap_parts.partition_point(|part| part.start <= address);
+            self.vmemmap_parts.get(after.checked_sub(1)?)?.translate(address)
+        })
     }
 
     /// Virtual address in the direct map of a physical address.

@@ -209,6 +209,7 @@ impl Machine {
             direct: Some(Linear { start: DIRECT, end: DIRECT + 2 * MEMORY, physical: 0 }),
             vmalloc: Some(0xffff_c900_0000_0000),
             vmemmap: Some(0xffff_ea00_0000_0000),
+            vmemmap_parts: Vec::new(),
         };
         Target::open(dump, &Overrides::default()).assembled(layout, kernel, self.types)
     }

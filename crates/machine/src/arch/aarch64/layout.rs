@@ -119,6 +119,7 @@ pub(super) fn find(
         direct: None,
         vmalloc: number("VMALLOC_START"),
         vmemmap: None,
+        vmemmap_parts: Vec::new(),
     };
     // As long as `_end` is not known.
     layout.set_image(probe & !(page_size - 1), probe.saturating_add(super::super::LARGEST_IMAGE));

@@ -68,6 +68,7 @@ pub(super) fn find(
         direct: Some(Linear { start: offset, end, physical: 0 }),
         vmalloc: None,
         vmemmap: None,
+        vmemmap_parts: Vec::new(),
     };
     layout.set_image(probe & !0xfff, (probe + super::super::LARGEST_IMAGE).min(end));
     Ok(layout)

@@ -79,6 +79,7 @@ pub(super) fn find(
         direct: None,
         vmalloc: number("VMALLOC_START"),
         vmemmap: number("VMEMMAP_START"),
+        vmemmap_parts: Vec::new(),
     };
     let start = probe & !0xfff;
     let end = (0..super::super::LARGEST_IMAGE >> 12)

@@ -73,6 +73,7 @@ pub(super) fn find(
         direct: Some(Linear { start: identity, end: identity.saturating_add(top), physical: 0 }),
         vmalloc: None,
         vmemmap: None,
+        vmemmap_parts: Vec::new(),
     };
     let end = (1..super::super::LARGEST_IMAGE >> 20)
         .map(|n| (probe & !0xf_ffff) + (n << 20))

@@ -129,6 +129,7 @@ pub(super) fn find(
         direct: None,
         vmalloc: None,
         vmemmap: None,
+        vmemmap_parts: Vec::new(),
     };
     let (start, end) = mapped_image(&layout, dump);
     layout.set_image(start, end);
