@@ -163,11 +163,34 @@ fn objdump(program: &str, vmlinux: &Path, wanted: &BTreeMap<u64, Line>) -> HashM
         let text = [" // ", " # ", " <"]
             .iter()
             .fold(text.as_str(), |text, comment| text.split(comment).next().unwrap_or_default());
-        let text = text.to_owned();
+        let text = spelled(program, text);
         found.insert(address, (in_memory(program, bytes), text));
     }
     child.wait().expect("objdump ends");
     found
+}
+
+/// RISC-V's instructions with a constant as binutils spell them since 2.41: `addi`, not `add`.
+fn spelled(program: &str, text: &str) -> String {
+    const SHORT: [&str; 19] = [
+        "add", "and", "or", "xor", "sll", "srl", "sra", "slt", "sltu", "addw", "sllw", "srlw",
+        "sraw", "csrs", "csrc", "csrw", "csrrs", "csrrc", "csrrw",
+    ];
+    let last = text.rsplit([' ', ',']).next().unwrap_or_default();
+    let constant = last.trim_start_matches('-').starts_with(|first: char| first.is_ascii_digit());
+    match text.split_once(' ') {
+        Some((name, operands))
+            if program.starts_with("riscv64") && constant && SHORT.contains(&name) =>
+        {
+            // The letter comes before what tells the width or the sign.
+            let plain = name.trim_end_matches(['w', 'u']);
+            match name.starts_with("csr") {
+                true => format!("{name}i {operands}"),
+                false => format!("{plain}i{} {operands}", &name[plain.len()..]),
+            }
+        }
+        _ => text.to_owned(),
+    }
 }
 
 /// The bytes of an instruction as they lie in memory: of Arm and RISC-V, objdump prints them as a number.
