@@ -319,9 +319,11 @@ fn frames(file: &DebugFile) -> Vec<(u64, u32, u32)> {
     frames
 }
 
-/// The unwind section, with the width of addresses that kernels have.
+/// The unwind section, as its machine writes it.
 pub(super) fn debug_frame(file: &DebugFile) -> gimli::DebugFrame<Slice<'_>> {
     let mut section = gimli::DebugFrame::from(file.section(SectionId::DebugFrame));
-    section.set_address_size(8);
+    section.set_address_size(file.address_size());
+    // Where pointer authentication signs a return address, a rule of Arm's own says so.
+    section.set_vendor(file.vendor());
     section
 }
