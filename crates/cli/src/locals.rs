@@ -25,11 +25,14 @@ impl VariableRow {
                 let rendered = render(view, value, style);
                 (Some(values::json(&rendered)), format::print(view, value, style))
             }
-            Err(lost) => (None, format!("({lost})")),
+            Err(_) => {
+                let why = view.why_lost(variable).unwrap_or_default();
+                (None, format!("({why})"))
+            }
         };
         let why = match (&variable.known, &variable.value) {
             (Known::Inferred(how), _) => Some(how.clone()),
-            (_, Err(lost)) => Some(lost.to_string()),
+            (_, Err(_)) => view.why_lost(variable),
             _ => None,
         };
         VariableRow {

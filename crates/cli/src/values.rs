@@ -90,6 +90,11 @@ impl<'a> View<'a> {
         Ok(View { frame: Some(Selection { regs, variables }), ..self })
     }
 
+    /// Why a variable has no value.
+    pub(crate) fn why_lost(&self, variable: &Variable) -> Option<String> {
+        variable.lost(self.kernel.target().abi())
+    }
+
     /// Why an expression has no value: it names a variable of the frame that is lost.
     pub(crate) fn lost(&self, expression: &str) -> Option<String> {
         let frame = self.frame.as_ref()?;
@@ -100,7 +105,7 @@ impl<'a> View<'a> {
             // A member of that name is another thing.
             let member = before.ends_with('.') || before.ends_with('>');
             let variable = frame.variables.iter().rev().find(|v| !member && v.name == name);
-            if let Some(Err(lost)) = variable.map(|variable| &variable.value) {
+            if let Some(lost) = variable.and_then(|variable| self.why_lost(variable)) {
                 return Some(format!("{name}: {lost}"));
             }
             before = word;

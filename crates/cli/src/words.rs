@@ -41,7 +41,7 @@ pub(crate) fn dump(
     // A structure whose size is no multiple of eight ends in smaller words.
     let size = [8, 4, 2].into_iter().find(|size| bytes.is_multiple_of(*size)).unwrap_or(1);
     let show = Show::Hex { text: true };
-    let big_endian = kernel.target().dump().big_endian();
+    let big_endian = kernel.target().big_endian();
     let format = Format { size: size as usize, show, big_endian };
     words(kernel, memory, start, bytes / size, &format, out)
 }

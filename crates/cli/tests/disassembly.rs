@@ -1,8 +1,8 @@
 //! `dis` against objdump: functions spread over vmlinux, as they lie in a dump's memory.
 //!
-//! Needs `NECROPSY_LAB` (dumps and their kernels) and `objdump`. Instructions whose bytes in memory
-//! are not those of the file are left out: the kernel patched them (alternatives, static calls and
-//! keys, ftrace, addresses moved by KASLR).
+//! Needs `NECROPSY_LAB` (dumps and their kernels) and `objdump`, for other machines that of the cross
+//! binutils. Instructions whose bytes in memory are not those of the file are left out: the kernel patched
+//! them (alternatives, static calls and keys, ftrace, addresses moved by KASLR).
 
 use necropsy_synth::Needs;
 use std::{
@@ -16,25 +16,58 @@ use necropsy::{language::run_captured, opening::Request, render::Capture, sessio
 
 const FUNCTIONS: usize = 200;
 
-/// Most share of instructions that may differ: one in a thousand.
-const TOLERATED: usize = 1000;
+/// A kernel's dump and file in the lab.
+struct Case {
+    dump: &'static str,
+    vmlinux: &'static str,
+    /// That of its machine.
+    objdump: &'static str,
+    /// One instruction in so many may differ.
+    tolerated: usize,
+}
+
+const CASES: [Case; 8] = [
+    Case::new("out/k510-null/vmcore", "k510/vmlinux", "objdump", 1000),
+    Case::new("out/k612-null/vmcore", "k612/vmlinux", "objdump", 1000),
+    Case::new("out/k72-null/vmcore", "k72/vmlinux", "objdump", 1000),
+    Case::new("out/arch/arm64-k612-null/vmcore", "arch/arm64-k612/vmlinux", "aarch64", 1000),
+    Case::new("out/arch/arm64-k72-null/vmcore", "arch/arm64-k72/vmlinux", "aarch64", 1000),
+    Case::new("out/arch/s390x-k612-null/dump.kdump", "arch/s390x-k612/vmlinux", "s390x", 100),
+    Case::new("out/arch/ppc64el-k612-null/vmcore", "arch/ppc64el-k612/vmlinux", "powerpc64le", 100),
+    Case::new("out/arch/riscv64-k612-null/dump.kdump", "arch/riscv64-k612/vmlinux", "riscv64", 100),
+];
+
+impl Case {
+    const fn new(
+        dump: &'static str,
+        vmlinux: &'static str,
+        objdump: &'static str,
+        tolerated: usize,
+    ) -> Case {
+        Case { dump, vmlinux, objdump, tolerated }
+    }
+
+    fn objdump(&self) -> String {
+        match self.objdump {
+            native @ "objdump" => native.to_owned(),
+            machine => format!("{machine}-linux-gnu-objdump"),
+        }
+    }
+}
 
 fn two_hundred_functions_are_as_objdump_prints_them() {
     let Some(lab) = std::env::var_os("NECROPSY_LAB").map(PathBuf::from) else {
         eprintln!("SKIPPED: NECROPSY_LAB is not set");
         return;
     };
-    if Command::new("objdump").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: there is no objdump");
-        return;
-    }
-    for kernel in ["k510", "k612", "k72"] {
-        let dump = lab.join("out").join(format!("{kernel}-null")).join("vmcore");
-        let vmlinux = lab.join(kernel).join("vmlinux");
-        if dump.is_file() && vmlinux.is_file() {
-            compare(kernel, &dump, &vmlinux);
+    for case in &CASES {
+        let (dump, vmlinux) = (lab.join(case.dump), lab.join(case.vmlinux));
+        if Command::new(case.objdump()).arg("--version").output().is_err() {
+            eprintln!("SKIPPED: there is no {}", case.objdump());
+        } else if dump.is_file() && vmlinux.is_file() {
+            compare(case, &dump, &vmlinux);
         } else {
-            eprintln!("SKIPPED: no dump or no vmlinux of {kernel}");
+            eprintln!("SKIPPED: no {}, or no vmlinux of it", case.dump);
         }
     }
 }
@@ -42,11 +75,12 @@ fn two_hundred_functions_are_as_objdump_prints_them() {
 /// An instruction: its bytes, and its text without comment.
 type Line = (String, String);
 
-fn compare(name: &str, dump: &Path, vmlinux: &Path) {
+fn compare(case: &Case, dump: &Path, vmlinux: &Path) {
+    let name = case.dump;
     let kernel = Request { files: vec![dump.to_owned()], ..Request::default() }
         .open()
         .expect("the dump opens");
-    let kaslr = kernel.target().layout().expect("a kernel").kaslr;
+    let kaslr = kernel.target().layout().expect("a kernel").kaslr.unwrap_or_default();
     let text: Vec<_> = {
         let symbols = &kernel.target().kernel().symbols;
         let text = symbols.iter().filter(|s| s.is_text() && s.size > 16);
@@ -70,7 +104,7 @@ fn compare(name: &str, dump: &Path, vmlinux: &Path) {
             ours.insert(address.wrapping_sub(kaslr), (field("bytes"), text));
         }
     }
-    let theirs = objdump(vmlinux, &ours);
+    let theirs = objdump(&case.objdump(), vmlinux, &ours);
     let (mut equal, mut patched, mut different) = (0, 0, 0);
     for (address, (bytes, text)) in &ours {
         match theirs.get(address) {
@@ -87,23 +121,25 @@ fn compare(name: &str, dump: &Path, vmlinux: &Path) {
     eprintln!("{name}: {equal} instructions equal, {different} differ, {patched} patched");
     assert!(equal > 5000, "{name}: only {equal} instructions were compared");
     assert!(patched < equal, "{name}: {patched} instructions are not those of the file");
-    assert!(different * TOLERATED <= equal + different, "{name}: too many differ");
+    assert!(different * case.tolerated <= equal + different, "{name}: too many differ");
 }
 
 /// With the target of a branch moved to where the kernel was linked.
 fn linked(text: &str, kaslr: u64) -> String {
-    let Some((before, target)) = text.rsplit_once(' ') else { return text.to_owned() };
+    let Some((before, target)) = text.rsplit_once([' ', ',']) else { return text.to_owned() };
     match u64::from_str_radix(target, 16) {
-        Ok(address) if target.len() == 16 => {
-            format!("{before} {:x}", address.wrapping_sub(kaslr))
+        // Addresses of kernels, which are no small numbers: IBM Z has eleven digits of them.
+        Ok(address) if target.len() >= 11 => {
+            let separator = &text[before.len()..before.len() + 1];
+            format!("{before}{separator}{:x}", address.wrapping_sub(kaslr))
         }
         _ => text.to_owned(),
     }
 }
 
 /// What objdump prints for the addresses that are asked for.
-fn objdump(vmlinux: &Path, wanted: &BTreeMap<u64, Line>) -> HashMap<u64, Line> {
-    let mut child = Command::new("objdump")
+fn objdump(program: &str, vmlinux: &Path, wanted: &BTreeMap<u64, Line>) -> HashMap<u64, Line> {
+    let mut child = Command::new(program)
         .args(["-d", "-w"])
         .arg(vmlinux)
         .stdout(Stdio::piped())
@@ -122,13 +158,50 @@ fn objdump(vmlinux: &Path, wanted: &BTreeMap<u64, Line>) -> HashMap<u64, Line> {
             continue;
         }
         let text = parts.next().unwrap_or_default();
-        let text = text.split('#').next().unwrap_or_default();
-        let text = text.split(" <").next().unwrap_or_default();
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        found.insert(address, (bytes.replace(' ', ""), text));
+        // Comments: `# address <symbol>`, on Arm `// #number`.
+        let text = [" // ", " # ", " <"]
+            .iter()
+            .fold(text.as_str(), |text, comment| text.split(comment).next().unwrap_or_default());
+        let text = spelled(program, text);
+        found.insert(address, (in_memory(program, bytes), text));
     }
     child.wait().expect("objdump ends");
     found
+}
+
+/// RISC-V's instructions with a constant as binutils spell them since 2.41: `addi`, not `add`.
+fn spelled(program: &str, text: &str) -> String {
+    const SHORT: [&str; 19] = [
+        "add", "and", "or", "xor", "sll", "srl", "sra", "slt", "sltu", "addw", "sllw", "srlw",
+        "sraw", "csrs", "csrc", "csrw", "csrrs", "csrrc", "csrrw",
+    ];
+    let last = text.rsplit([' ', ',']).next().unwrap_or_default();
+    let constant = last.trim_start_matches('-').starts_with(|first: char| first.is_ascii_digit());
+    match text.split_once(' ') {
+        Some((name, operands))
+            if program.starts_with("riscv64") && constant && SHORT.contains(&name) =>
+        {
+            // The letter comes before what tells the width or the sign.
+            let plain = name.trim_end_matches(['w', 'u']);
+            match name.starts_with("csr") {
+                true => format!("{name}i {operands}"),
+                false => format!("{plain}i{} {operands}", &name[plain.len()..]),
+            }
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// The bytes of an instruction as they lie in memory: of Arm and RISC-V, objdump prints them as a number.
+fn in_memory(program: &str, bytes: &str) -> String {
+    let bytes = bytes.replace(' ', "");
+    if !["aarch64", "riscv64"].iter().any(|machine| program.starts_with(machine)) {
+        return bytes;
+    }
+    let pairs: Vec<&str> =
+        (0..bytes.len() / 2).rev().map(|at| &bytes[2 * at..2 * at + 2]).collect();
+    pairs.concat()
 }
 
 necropsy_synth::data_tests! {

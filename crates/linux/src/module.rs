@@ -248,7 +248,7 @@ fn symbols(target: &Target, shapes: &Shapes, module: &Module) -> Result<Symbols>
     let (entry_size, shndx_at, value_at, size_at) =
         if numbers.word_size() == 8 { (24, 6, 8, 16) } else { (16, 14, 4, 8) };
     let table = target.read_bytes(symtab, count * entry_size as u64)?;
-    let mut builder = Symbols::builder();
+    let mut found = Vec::new();
     let percpu = module.percpu.map(|(at, size)| at..at.saturating_add(size));
     for (index, entry) in table.chunks_exact(entry_size).enumerate() {
         let word = |at: usize, size: usize| numbers.number(entry, at, size);
@@ -275,7 +275,13 @@ fn symbols(target: &Target, shapes: &Shapes, module: &Module) -> Result<Symbols>
             .and_then(|at| target.read_u8(at.wrapping_add(index as u64)).ok())
             .filter(u8::is_ascii_alphabetic)
             .map_or('?', char::from);
-        builder.push(value, &name, kind, word(size_at, numbers.word_size()));
+        found.push((value, name, kind, word(size_at, numbers.word_size())));
+    }
+    // What takes no room (a `struct lock_class_key` without lockdep) gives nothing else its name.
+    found.sort_by_key(|&(.., size)| size == 0);
+    let mut builder = Symbols::builder();
+    for (address, name, kind, size) in found {
+        builder.push(address, &name, kind, size);
     }
     Ok(builder.finish())
 }

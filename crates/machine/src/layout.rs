@@ -1,6 +1,8 @@
 //! Where a kernel lies in memory. How that is found is each architecture's own
 //! ([`Architecture::find_layout`](crate::arch::Architecture::find_layout)).
 
+use necropsy_dump::VmCoreInfo;
+
 use crate::paging::PagingFormat;
 
 /// What the user says about the machine, against what the dump says.
@@ -10,6 +12,24 @@ pub struct Overrides {
     pub phys_base: Option<u64>,
     /// KASLR offset of the kernel image.
     pub kaslr: Option<u64>,
+}
+
+impl Overrides {
+    /// How far KASLR moved the image: as given, else as VMCOREINFO says. Not all machines' do.
+    pub(crate) fn moved_by(
+        &self,
+        info: Option<&VmCoreInfo>,
+        fact: &mut dyn FnMut(&'static str, String, &str),
+    ) -> Option<u64> {
+        let (kaslr, rule) = match (self.kaslr, info.and_then(|info| info.hex("KERNELOFFSET"))) {
+            (Some(given), _) => (Some(given), "given on the command line"),
+            (None, Some(told)) => (Some(told), "KERNELOFFSET of VMCOREINFO"),
+            (None, None) => (None, "VMCOREINFO has no KERNELOFFSET"),
+        };
+        let value = kaslr.map_or_else(|| "unknown".to_owned(), |kaslr| format!("{kaslr:#x}"));
+        fact("kaslr", value, rule);
+        kaslr
+    }
 }
 
 /// A linear map of kernel virtual addresses.
@@ -42,8 +62,8 @@ pub struct Layout {
     pub image_map: u64,
     /// Physical address of the image = virtual − `image_map` + this (may be "negative").
     pub phys_base: u64,
-    /// KASLR offset of the image.
-    pub kaslr: u64,
+    /// KASLR offset of the image, if anything tells it.
+    pub kaslr: Option<u64>,
     /// The kernel image.
     pub image: Linear,
     /// The map of all physical memory.
@@ -52,6 +72,8 @@ pub struct Layout {
     pub vmalloc: Option<u64>,
     /// `struct page` of frame 0.
     pub vmemmap: Option<u64>,
+    /// Parts of the array of page frames that no table maps, by address.
+    pub vmemmap_parts: Vec<Linear>,
 }
 
 impl Layout {
@@ -71,7 +93,10 @@ impl Layout {
         {
             return Some(physical);
         }
-        self.image.translate(address)
+        self.image.translate(address).or_else(|| {
+            let after = self.vmemmap_parts.partition_point(|part| part.start <= address);
+            self.vmemmap_parts.get(after.checked_sub(1)?)?.translate(address)
+        })
     }
 
     /// Virtual address in the direct map of a physical address.

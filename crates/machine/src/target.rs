@@ -196,6 +196,13 @@ impl Target {
             value: format!("{} from vmlinux", symbols.len() - before),
             rule: "kallsyms has none".into(),
         });
+        if let Some(layout) = self.layout.as_mut().filter(|layout| layout.kaslr.is_none()) {
+            layout.kaslr = Some(bias);
+            for fact in self.facts.iter_mut().filter(|fact| fact.name == "kaslr") {
+                fact.value = format!("{bias:#x}");
+                fact.rule = "how far from its vmlinux the kernel lies".into();
+            }
+        }
         self.set_kernel(symbols);
     }
 

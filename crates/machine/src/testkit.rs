@@ -204,11 +204,12 @@ impl Machine {
             root: 0,
             image_map: TEXT,
             phys_base: TEXT_PHYSICAL,
-            kaslr: 0,
+            kaslr: Some(0),
             image: Linear { start: TEXT, end: TEXT_END, physical: TEXT_PHYSICAL },
             direct: Some(Linear { start: DIRECT, end: DIRECT + 2 * MEMORY, physical: 0 }),
             vmalloc: Some(0xffff_c900_0000_0000),
             vmemmap: Some(0xffff_ea00_0000_0000),
+            vmemmap_parts: Vec::new(),
         };
         Target::open(dump, &Overrides::default()).assembled(layout, kernel, self.types)
     }

@@ -98,7 +98,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         .kernel
         .clone()
         .ok_or_else(|| CommandError::missing("no dump is open: start with `necropsy DUMP`"))?;
-    let format = format(parsed, kernel.target().dump().big_endian(), session.settings.hex())?;
+    let format = format(parsed, kernel.target().big_endian(), session.settings.hex())?;
     let mut address = session.address(parsed.need(0, "an address")?)?;
     if let Some(offset) = parsed.value(OFFSET) {
         address = address.wrapping_add(session.number(offset)?);

@@ -219,9 +219,11 @@ impl Batch {
             unit.entry(gimli::UnitOffset(inside as usize)).ok()
         };
         for (kind, _, die) in indirect {
-            let name = entry(die)
-                .and_then(|entry| entry.attr_value(gimli::DW_AT_name))
-                .and_then(|name| dwarf.attr_string(&unit, name).ok());
+            let name = match kind {
+                EntryKind::Constants => first_name_inside(&unit, die.saturating_sub(at.offset)),
+                _ => entry(die).and_then(|entry| entry.attr_value(gimli::DW_AT_name)),
+            }
+            .and_then(|name| dwarf.attr_string(&unit, name).ok());
             if let Some(name) = name {
                 self.other.push((kind, name_key(name.slice(), kind), die));
             }
@@ -240,6 +242,16 @@ impl Batch {
             }
         }
     }
+}
+
+/// The name of what an entry holds first.
+fn first_name_inside<'a>(
+    unit: &gimli::Unit<Slice<'a>>,
+    entry: u32,
+) -> Option<gimli::AttributeValue<Slice<'a>>> {
+    let mut tree = unit.entries_tree(Some(gimli::UnitOffset(entry as usize))).ok()?;
+    let mut children = tree.root().ok()?.children();
+    children.next().ok()??.entry().attr_value(gimli::DW_AT_name)
 }
 
 /// Pieces of one function, and of one unit: a unit has one for each section of its own.
@@ -307,9 +319,11 @@ fn frames(file: &DebugFile) -> Vec<(u64, u32, u32)> {
     frames
 }
 
-/// The unwind section, with the width of addresses that kernels have.
+/// The unwind section, as its machine writes it.
 pub(super) fn debug_frame(file: &DebugFile) -> gimli::DebugFrame<Slice<'_>> {
     let mut section = gimli::DebugFrame::from(file.section(SectionId::DebugFrame));
-    section.set_address_size(8);
+    section.set_address_size(file.address_size());
+    // Where pointer authentication signs a return address, a rule of Arm's own says so.
+    section.set_vendor(file.vendor());
     section
 }

@@ -46,6 +46,8 @@ pub struct DebugFile {
     /// Ends of a module's sections, by their address.
     ends: Vec<u64>,
     build_id: Option<Vec<u8>>,
+    address_size: u8,
+    vendor: gimli::Vendor,
 }
 
 impl std::fmt::Debug for DebugFile {
@@ -196,9 +198,24 @@ impl DebugFile {
                 sections.insert(id, part);
             }
         }
+        let address_size = if elf.file.is_64() { 8 } else { 4 };
+        let vendor = match elf.file.architecture() {
+            object::Architecture::Aarch64 => gimli::Vendor::AArch64,
+            _ => gimli::Vendor::Default,
+        };
         drop(elf);
         let (symbols, places, ends) = (OnceLock::new(), layout.by_name, layout.ends);
-        Ok(DebugFile { bytes, sections, endian, symbols, places, ends, build_id })
+        Ok(DebugFile {
+            bytes,
+            sections,
+            endian,
+            symbols,
+            places,
+            ends,
+            build_id,
+            address_size,
+            vendor,
+        })
     }
 
     /// See [`FileData::release`]: of a debug section, where it lies in the file as it is.
@@ -217,6 +234,16 @@ impl DebugFile {
             None => &[],
         };
         EndianSlice::new(bytes, self.endian)
+    }
+
+    /// Bytes of an address.
+    pub(super) fn address_size(&self) -> u8 {
+        self.address_size
+    }
+
+    /// Whose rules of unwinding there may be.
+    pub(super) fn vendor(&self) -> gimli::Vendor {
+        self.vendor
     }
 
     /// Addresses below are of code that is nowhere: the linker dropped it, or it is in a section of

@@ -11,7 +11,7 @@ use std::ops::Deref;
 use super::scan::EntryKind;
 
 /// Grows with every change of the layout or of what is put in.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const MAGIC: [u8; 8] = *b"necroidx";
 
 /// The tables in the order of the file, with the bytes of a record.

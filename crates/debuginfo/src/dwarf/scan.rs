@@ -16,6 +16,8 @@ pub(super) enum EntryKind {
     Enum = 2,
     Typedef = 3,
     Variable = 4,
+    /// An enum without a name, kept by that of its first constant.
+    Constants = 5,
 }
 
 /// Where the name of an entry stands.
@@ -358,6 +360,9 @@ impl Shapes {
             (Some(EntryKind::Variable), _) if !named || !placed => Want::Nothing,
             (Some(EntryKind::Variable), _) => Want::Named(EntryKind::Variable),
             (Some(kind), _) if named && !declared => Want::Named(kind),
+            (Some(EntryKind::Enum), _) if children && !declared => {
+                Want::Named(EntryKind::Constants)
+            }
             (None, dw::DW_TAG_subprogram) if ranges || low && high && !fast => Want::Scattered,
             (None, dw::DW_TAG_subprogram) if low && high => Want::Function,
             (None, dw::DW_TAG_namespace) => Want::Namespace,
@@ -419,6 +424,9 @@ impl Shapes {
             let mut seen = walk(&mut cursor, shape, unit)?;
             if let Some(declaration) = seen.specification.filter(|_| shape.want != Want::Nothing) {
                 seen.name = self.name_of(bytes, declaration, unit);
+            }
+            if shape.want == Want::Named(EntryKind::Constants) && inside == 0 {
+                seen.name = self.name_of(bytes, cursor.at, unit);
             }
             if inside == 0 {
                 let entry = match shape.want {

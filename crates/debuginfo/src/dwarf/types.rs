@@ -65,11 +65,12 @@ impl Dwarf {
         })
     }
 
-    /// Converts every type that has a name: for a kernel whose own description of its types is
-    /// missing.
+    /// Converts every type that has a name, and the enums without one for their constants: for a
+    /// kernel whose own description of its types is missing.
     pub fn load_types(&self, types: &Types) {
+        use EntryKind::{Constants, Enum, Struct, Typedef, Union};
         self.with(|inner| {
-            for kind in [EntryKind::Struct, EntryKind::Union, EntryKind::Enum, EntryKind::Typedef] {
+            for kind in [Struct, Union, Enum, Constants, Typedef] {
                 for die in inner.index.of_kind(kind) {
                     inner.convert(types, die);
                 }

@@ -86,32 +86,27 @@ pub enum Lost {
     Unsupported,
 }
 
-impl std::fmt::Display for Lost {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Lost {
+    /// The reason in words; `name` knows the machine's registers by DWARF's numbers.
+    pub fn text(&self, name: &dyn Fn(u16) -> Option<&'static str>) -> String {
+        let register = |number: u16| match name(number) {
+            Some(name) => format!("%{name}"),
+            None => format!("register {number}"),
+        };
         match self {
-            Lost::Removed => f.write_str("optimized out"),
-            Lost::NotHere => f.write_str("optimized out at this address"),
-            Lost::Register(number) => write!(f, "was in %{}, not saved", register_name(*number)),
+            Lost::Removed => "optimized out".into(),
+            Lost::NotHere => "optimized out at this address".into(),
+            Lost::Register(number) => format!("was in {}, not saved", register(*number)),
             Lost::Entry(number) => {
-                write!(f, "was in %{} at the call, lost since", register_name(*number))
+                format!("was in {} at the call, lost since", register(*number))
             }
-            Lost::Memory(address) => write!(f, "memory at {address:#x} cannot be read"),
-            Lost::Pointer => f.write_str("points to a variable that was optimized out"),
-            Lost::Unsupported => f.write_str("its place takes an operation that is not supported"),
+            Lost::Memory(address) => format!("memory at {address:#x} cannot be read"),
+            Lost::Pointer => "points to a variable that was optimized out".into(),
+            Lost::Unsupported => "its place takes an operation that is not supported".into(),
         }
     }
 }
 
-/// The DWARF registers of x86_64 by number (System V ABI, figure 3.36).
-const REGISTERS: [&str; 17] = [
-    "rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13",
-    "r14", "r15", "rip",
-];
-
-/// The name of a DWARF register of x86_64.
-fn register_name(number: u16) -> &'static str {
-    REGISTERS.get(usize::from(number)).copied().unwrap_or("?")
-}
 impl Dwarf {
     /// The arguments and variables of a function at an address, with their places. Types go into
     /// `types`.

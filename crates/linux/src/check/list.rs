@@ -91,9 +91,9 @@ fn variables(checker: &mut Checker<'_>, seen: &mut Seen) {
         let wrong = calls.iter().filter(|code| !**code).count();
         // Of a variable whose functions are mostly none, the type is another one in this kernel.
         let believed = wrong * 4 < calls.len();
-        let last = last_element(checker, ty);
+        let doubtful = doubtful(checker, ty, symbol.address);
         for place in &places {
-            if place.link == Link::Function && (!believed || last.contains(&place.offset)) {
+            if place.link == Link::Function && (!believed || doubtful.contains(&place.offset)) {
                 continue;
             }
             let at = symbol.address.wrapping_add(place.offset);
@@ -140,17 +140,18 @@ fn node_of_no_tree(checker: &mut Checker<'_>, node: u64) {
     }
 }
 
-/// The last element of an array, of which an older or newer kernel may have one less.
-fn last_element(checker: &Checker<'_>, ty: TypeId) -> std::ops::Range<u64> {
+/// The end of an array that another kernel, or another configuration, may not have: the last element, and
+/// all behind one of nothing but zeros.
+fn doubtful(checker: &Checker<'_>, ty: TypeId, at: u64) -> std::ops::Range<u64> {
     let types = checker.kernel.types();
-    match types.resolve(ty) {
-        necropsy_debuginfo::Type::Array { element, count } => {
-            let size = types.size_of(*element).unwrap_or(0);
-            let end = size.saturating_mul(*count);
-            end.saturating_sub(size)..end
-        }
-        _ => 0..0,
-    }
+    let necropsy_debuginfo::Type::Array { element, count } = types.resolve(ty) else { return 0..0 };
+    let size = types.size_of(*element).unwrap_or(0);
+    let empty = (0..*count).take(MAX_OF_VARIABLE as usize).find(|index| {
+        let bytes = checker.kernel.target().read_bytes(at.wrapping_add(index * size), size);
+        bytes.is_ok_and(|bytes| bytes.iter().all(|byte| *byte == 0))
+    });
+    let first = empty.unwrap_or(count.saturating_sub(1));
+    size.saturating_mul(first)..size.saturating_mul(*count)
 }
 
 /// Whether the function that a pointer leads to is code; `None` for one that leads nowhere.

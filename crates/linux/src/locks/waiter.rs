@@ -200,7 +200,9 @@ impl<'k> Look<'_, 'k> {
     /// The functions in whose frames `address` lies, from that one outwards; behind each the one that
     /// was called, where that is another one that jumped there: `mutex_lock` on PREEMPT_RT.
     fn functions(&self, address: u64) -> impl Iterator<Item = &'k str> + '_ {
-        let inside = self.frames().iter().skip_while(move |frame| frame.sp <= address);
+        let area = self.target().abi().save_area;
+        let begin = move |frame: &Frame| frame.sp.saturating_add(area);
+        let inside = self.frames().iter().skip_while(move |frame| begin(frame) <= address);
         let first = self.frames().len() - inside.count();
         let frames = self.frames().get(first.saturating_sub(1)..).unwrap_or_default();
         // Beyond a few frames is no lock's function any more.

@@ -344,11 +344,18 @@ impl Ring {
     }
 }
 
-/// The text of a block whose length is lost: what is behind it in its last word may be anything.
+/// The text of a block whose length is lost: what is behind it in its last word may be anything. The
+/// kernel takes a message's level, two bytes, from its front by moving the rest there: its last two
+/// bytes then stand twice before the end of the line.
 fn unmeasured(block: &[u8]) -> Option<String> {
     let valid = block.utf8_chunks().next()?.valid();
     let end = valid.find(|c: char| c.is_control() && !matches!(c, '\t' | '\n'));
     let text = &valid[..end.unwrap_or(valid.len())];
+    let moved = text.strip_suffix('\n').and_then(|line| {
+        let (once, again) = line.split_at_checked(line.len().checked_sub(2)?)?;
+        once.ends_with(again).then_some(once)
+    });
+    let text = moved.unwrap_or(text);
     (!text.is_empty()).then(|| text.to_owned())
 }
 

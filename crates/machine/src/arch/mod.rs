@@ -84,6 +84,9 @@ pub struct Abi {
     /// Bytes that a call pushes, which is how far the stack pointer lies below the frame's canonical
     /// address (CFA) on entry; 0 where the return address goes into a register.
     pub pushed: i64,
+    /// Bytes at the stack pointer that functions keep free for those they call: a frame's own words
+    /// end so far above its caller's stack pointer.
+    pub save_area: u64,
     /// Length of the longest instruction in bytes.
     pub longest_instruction: usize,
     /// Length of a direct call in bytes.

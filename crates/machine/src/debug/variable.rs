@@ -6,7 +6,10 @@ use necropsy_debuginfo::{
 };
 
 use super::infer::Inferred;
-use crate::value::{Place, Value};
+use crate::{
+    arch::Abi,
+    value::{Place, Value},
+};
 
 /// An argument or local variable of a frame.
 #[derive(Debug, Clone)]
@@ -62,6 +65,12 @@ impl Variable {
             Placed::Lost(lost) => (Err(lost), Known::Lost),
         };
         Variable { name, ty, argument, depth, value, known }
+    }
+
+    /// Why its value cannot be had, in words.
+    pub fn lost(&self, abi: &Abi) -> Option<String> {
+        let lost = self.value.as_ref().err()?;
+        Some(lost.text(&|number| abi.from_dwarf(number).map(|reg| reg.name())))
     }
 
     /// Sets the value that was inferred: the low bytes of it, as many as the type has.

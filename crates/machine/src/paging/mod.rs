@@ -5,6 +5,7 @@
 
 mod aarch64;
 mod arm;
+pub(crate) mod hash;
 mod ia32;
 mod pfn;
 mod ppc64;
@@ -115,7 +116,12 @@ pub enum PagingFormat {
         /// Table levels, page tables included.
         levels: u8,
     },
-    /// ppc64 Linux, hash MMU: directories of kernel virtual addresses, frame number from bit 30.
+    /// ppc64 Linux, hash MMU since 4.6: directories of physical addresses.
+    Ppc64Hash {
+        /// Page offset and index widths.
+        fields: Fields,
+    },
+    /// The same before: directories of kernel virtual addresses, frame number from bit 30.
     Ppc64Rpn30 {
         /// Page offset and index widths.
         fields: Fields,
@@ -223,6 +229,7 @@ impl PagingFormat {
         match self {
             PagingFormat::Aarch64 { fields, .. }
             | PagingFormat::Ppc64Rpn30 { fields }
+            | PagingFormat::Ppc64Hash { fields }
             | PagingFormat::Ppc64Radix { fields }
             | PagingFormat::Pfn { fields, .. } => fields.shift(1),
             _ => 12,
@@ -235,6 +242,7 @@ impl PagingFormat {
         match self {
             PagingFormat::Aarch64 { fields, .. }
             | PagingFormat::Ppc64Rpn30 { fields }
+            | PagingFormat::Ppc64Hash { fields }
             | PagingFormat::Ppc64Radix { fields }
             | PagingFormat::Pfn { fields, .. } => fields.shift(2),
             // Entries of 4 bytes: 1024 to a page.
@@ -254,7 +262,7 @@ impl PagingFormat {
             PagingFormat::Aarch64 { lpa, .. } => aarch64::flags(lpa, value),
             PagingFormat::Riscv64 { .. } => riscv64::flags(value),
             PagingFormat::S390x { .. } => s390x::flags(value),
-            PagingFormat::Ppc64Radix { .. } => radix::flags(value),
+            PagingFormat::Ppc64Radix { .. } | PagingFormat::Ppc64Hash { .. } => radix::flags(value),
             _ => Vec::new(),
         }
     }
@@ -281,6 +289,7 @@ impl PagingFormat {
             PagingFormat::Riscv64 { .. } => riscv64::target(value),
             PagingFormat::S390x { .. } => s390x::target(value),
             PagingFormat::Ppc64Radix { .. } => radix::target(value),
+            PagingFormat::Ppc64Hash { .. } => hash::target(value),
             _ => Err(Reason::BadAddress),
         }
     }
@@ -291,6 +300,7 @@ impl PagingFormat {
             self,
             PagingFormat::S390x { .. }
                 | PagingFormat::Ppc64Rpn30 { .. }
+                | PagingFormat::Ppc64Hash { .. }
                 | PagingFormat::Ppc64Radix { .. }
         )
     }
@@ -338,6 +348,7 @@ impl PagingFormat {
             PagingFormat::Riscv64 { levels } => riscv64::walk(levels, root, address, read),
             PagingFormat::S390x { levels } => s390x::walk(levels, root, address, read),
             PagingFormat::Ppc64Rpn30 { fields } => ppc64::walk(&fields, root, address, read),
+            PagingFormat::Ppc64Hash { fields } => hash::walk(&fields, root, address, read),
             PagingFormat::Ppc64Radix { fields } => radix::walk(&fields, root, address, read),
             PagingFormat::Pfn { entry_size, fields } => {
                 pfn::walk(&fields, entry_size, root, address, read)

@@ -1,4 +1,4 @@
-//! ppc64 Linux with the hash MMU (arch/powerpc/include/asm/book3s/64/hash.h): directories hold
+//! ppc64 Linux with the hash MMU before 4.6 (arch/powerpc/include/asm/book3s/64/hash.h): directories hold
 //! kernel virtual addresses, page entries a frame number from bit 30 on.
 
 use super::{Fields, ReadEntry, Walk};

@@ -191,15 +191,20 @@ impl Search<'_> {
         else {
             return false;
         };
+        // Parts of a function that the compiler put elsewhere go by its name: `panic.cold`.
         let plain = |name: &str| name.split('.').next().unwrap_or(name).to_owned();
-        called == callee.symbol.address
+        let name = plain(callee.symbol.name);
+        let is_callee = |address: u64| {
+            address == callee.symbol.address
+                || target.locate(address).is_some_and(|at| plain(at.symbol.name) == name)
+        };
+        is_callee(called)
             || architecture.thunk(to.symbol.name, to.offset).is_some()
-            || plain(to.symbol.name) == plain(callee.symbol.name)
-            || self.jumps(called, callee.symbol.address)
+            || self.jumps(called, is_callee)
     }
 
-    /// Whether a function may leave by a jump to another one, or by one to a third that does.
-    fn jumps(&self, from: u64, to: u64) -> bool {
+    /// Whether a function may leave by a jump to a certain one, or by one to another that does.
+    fn jumps(&self, from: u64, is_it: impl Fn(u64) -> bool) -> bool {
         /// Jumps in a row, and functions that are looked at.
         const MAX_JUMPS: usize = 6;
         const MAX_FUNCTIONS: usize = 64;
@@ -216,7 +221,7 @@ impl Search<'_> {
                     None => unread = unread.or_else(|| dataflow::unread(self.target, *start)),
                 }
             }
-            if next.contains(&to) {
+            if next.iter().any(|to| is_it(*to)) {
                 return true;
             }
             first = reached.len();

@@ -81,9 +81,10 @@ fn addresses(kernel: &Kernel, out: &mut Output) -> Outcome {
     line(layout.image.start, layout.image.end, "the kernel's image (_text to _end)")?;
     line(kernel.modules_base(), 0xffff_ffff_ff00_0000, "modules, BPF")?;
     line(0xffff_ffff_ff60_0000, 0xffff_ffff_ff60_1000, "vsyscall")?;
+    let moved = layout.kaslr.map_or_else(|| "(unknown)".into(), |moved| format!("{moved:#x}"));
     out.line(format_args!(
-        "  moved by KASLR: the image by {:#x}; physical = virtual - {:#x} + {:#x} in the image\n",
-        layout.kaslr, layout.image_map, layout.phys_base
+        "  moved by KASLR: the image by {moved}; physical = virtual - {:#x} + {:#x} in the image\n",
+        layout.image_map, layout.phys_base
     ))
 }
 

@@ -108,20 +108,18 @@ pub(super) fn find(
         &format!("{rule}; {agree}"),
     );
     fact("root", format!("{root:#x}"), "swapper_pg_dir less kimage_voffset");
-    let kaslr = overrides.kaslr.map(|kaslr| (kaslr, "given on the command line"));
-    let told = || Some((info?.hex("KERNELOFFSET")?, "KERNELOFFSET of VMCOREINFO"));
-    let kaslr = kaslr.or_else(told).unwrap_or((0, "assumed: VMCOREINFO has no KERNELOFFSET"));
-    fact("kaslr", format!("{:#x}", kaslr.0), kaslr.1);
+    let kaslr = overrides.moved_by(info, &mut fact);
     let mut layout = Layout {
         paging,
         root,
         image_map: offset,
         phys_base: 0,
-        kaslr: kaslr.0,
+        kaslr,
         image: Linear { start: probe, end: probe, physical: 0 },
         direct: None,
         vmalloc: number("VMALLOC_START"),
         vmemmap: None,
+        vmemmap_parts: Vec::new(),
     };
     // As long as `_end` is not known.
     layout.set_image(probe & !(page_size - 1), probe.saturating_add(super::super::LARGEST_IMAGE));

@@ -39,6 +39,7 @@ pub static ABI: Abi = Abi {
     per_cpu_base: Some(TPIDR_EL1),
     link: Some((X30, 30)),
     pushed: 0,
+    save_area: 0,
     longest_instruction: 4,
     direct_call: 4,
     // Behind `bti c`, a `mov x9, lr`.

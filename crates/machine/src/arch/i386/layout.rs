@@ -54,8 +54,7 @@ pub(super) fn find(
     fact("page_offset", format!("{offset:#x}"), &format!("tried; {agree}"));
     let root = physical(offset, table);
     fact("root", format!("{root:#x}"), "swapper_pg_dir less page_offset");
-    let kaslr = overrides.kaslr.or_else(|| info?.hex("KERNELOFFSET")).unwrap_or(0);
-    fact("kaslr", format!("{kaslr:#x}"), "KERNELOFFSET of VMCOREINFO, else 0");
+    let kaslr = overrides.moved_by(info, &mut fact);
     let top = dump.max_pfn().saturating_mul(dump.page_size());
     // What cannot be mapped so is high memory (MAXMEM).
     let end = offset.saturating_add(top).min(0x1_0000_0000 - (128 << 20));
@@ -69,6 +68,7 @@ pub(super) fn find(
         direct: Some(Linear { start: offset, end, physical: 0 }),
         vmalloc: None,
         vmemmap: None,
+        vmemmap_parts: Vec::new(),
     };
     layout.set_image(probe & !0xfff, (probe + super::super::LARGEST_IMAGE).min(end));
     Ok(layout)

@@ -59,6 +59,7 @@ pub static ABI: Abi = Abi {
     per_cpu_base: Some(FS_BASE),
     link: None,
     pushed: 4,
+    save_area: 0,
     longest_instruction: 15,
     direct_call: 5,
     tracer_offset: 0,

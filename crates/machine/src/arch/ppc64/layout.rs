@@ -7,7 +7,7 @@ use necropsy_lexicon::AddressClass;
 use crate::{
     Target,
     layout::{Layout, Linear, Overrides},
-    paging::{Fields, PagingFormat},
+    paging::{Fields, PagingFormat, hash::SIZES},
     target::Fact,
 };
 
@@ -28,10 +28,17 @@ pub(super) fn radix(page_shift: u32) -> PagingFormat {
     fields(widths).map_or(PagingFormat::Arm, |fields| PagingFormat::Ppc64Radix { fields })
 }
 
-fn hash(page_shift: u32) -> PagingFormat {
+/// The tables of the hash MMU: an entry of the root tells which of the two kinds they are.
+fn hash(dump: &Dump, root: u64, page_shift: u32) -> PagingFormat {
     // book3s/64/hash-64k.h, hash-4k.h
     let widths: &[u8] = if page_shift == 16 { &[16, 8, 10, 10, 8] } else { &[12, 9, 7, 9, 9] };
-    fields(widths).map_or(PagingFormat::Arm, |fields| PagingFormat::Ppc64Rpn30 { fields })
+    let mut table = [0; 512 * 8];
+    let is_old = dump.read(root, &mut table).is_ok()
+        && table.chunks_exact(8).any(|entry| entry[0] >> 4 == (KERNEL >> 60) as u8);
+    fields(widths).map_or(PagingFormat::Arm, |fields| match is_old {
+        true => PagingFormat::Ppc64Rpn30 { fields },
+        false => PagingFormat::Ppc64Hash { fields },
+    })
 }
 
 /// The kernel says in its own name which byte order it has: `uts_namespace` holds `ppc64le` or
@@ -75,15 +82,14 @@ pub(super) fn find(
     // Only a radix kernel maps its own image by these tables.
     let mapped = radix(shift).walk_memory(dump, root, probe).end;
     let is_radix = mapped.is_ok_and(|mapping| mapping.physical == physical);
-    let paging = if is_radix { radix(shift) } else { hash(shift) };
+    let paging = if is_radix { radix(shift) } else { hash(dump, root, shift) };
     fact(
         "paging",
         format!("{}, {} KiB pages", if is_radix { "radix" } else { "hash" }, page_size >> 10),
         "whether the tables map the image; PAGESIZE of VMCOREINFO",
     );
     fact("root", format!("{root:#x}"), "swapper_pg_dir less 0xc000000000000000");
-    let kaslr = overrides.kaslr.or_else(|| info?.hex("KERNELOFFSET")).unwrap_or(0);
-    fact("kaslr", format!("{kaslr:#x}"), "KERNELOFFSET of VMCOREINFO, else 0");
+    let kaslr = overrides.moved_by(info, &mut fact);
     let top = dump.max_pfn().saturating_mul(dump.page_size());
     let mut layout = Layout {
         paging,
@@ -95,6 +101,7 @@ pub(super) fn find(
         direct: Some(Linear { start: KERNEL, end: KERNEL.saturating_add(top), physical: 0 }),
         vmalloc: None,
         vmemmap: None,
+        vmemmap_parts: Vec::new(),
     };
     fact("page_offset", format!("{KERNEL:#x}"), "the same on every kernel");
     layout.set_image(probe, probe.saturating_add(super::super::LARGEST_IMAGE));
@@ -116,6 +123,30 @@ pub(super) fn set_bases(layout: &mut Layout, target: &Target, facts: &mut Vec<Fa
             facts.push(Fact { name, value: format!("{value:#x}"), rule: rule.into() });
         }
     }
+    if !matches!(layout.paging, PagingFormat::Ppc64Radix { .. }) {
+        layout.vmemmap_parts = backing(target);
+    }
+}
+
+/// Where the array of page frames lies, which the hash table alone maps: the kernel keeps a list of it
+/// (`struct vmemmap_backing`: next, physical and virtual address).
+fn backing(target: &Target) -> Vec<Linear> {
+    let variable = |name: &str| target.address_of(name);
+    let size = variable("mmu_vmemmap_psize")
+        .and_then(|at| SIZES.get(target.read_u32(at).ok()? as usize))
+        .map(|shift| 1u64 << shift);
+    let first = variable("vmemmap_list").and_then(|at| target.read_u64(at).ok());
+    let (Some(size), Some(mut at)) = (size, first) else { return Vec::new() };
+    let mut parts = Vec::new();
+    // A frame has less than a page of it.
+    while at != 0 && parts.len() as u64 <= target.dump().max_pfn() {
+        let word = |offset: u64| target.read_u64(at.wrapping_add(offset)).ok();
+        let (Some(next), Some(physical), Some(start)) = (word(0), word(8), word(16)) else { break };
+        parts.push(Linear { start, end: start.saturating_add(size), physical });
+        at = next;
+    }
+    parts.sort_unstable_by_key(|part| part.start);
+    parts
 }
 
 pub(super) fn address_class(layout: Option<&Layout>, address: u64) -> AddressClass {

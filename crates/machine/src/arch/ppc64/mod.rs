@@ -50,6 +50,7 @@ pub static ABI: Abi = Abi {
     per_cpu_base: Some(R13),
     link: Some((LR, 65)),
     pushed: 0,
+    save_area: 32,
     longest_instruction: 8,
     direct_call: 4,
     tracer_offset: 16,

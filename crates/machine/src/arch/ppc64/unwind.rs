@@ -27,8 +27,13 @@ pub(super) fn step(target: &Target, frame: &Frame) -> Step {
     }
     // The registers of an exception lie in the frame of the code that saved them, which C called.
     if !frame.interrupted {
+        let end = target.read_u64(sp).ok().filter(|chain| *chain > sp);
         for (marker, regs) in REGS {
-            if target.read_u64(sp.wrapping_add(marker)).is_ok_and(|word| MARKERS.contains(&word))
+            // What lies behind a frame's end is its caller's.
+            if end.is_none_or(|end| sp.saturating_add(regs) < end)
+                && target
+                    .read_u64(sp.wrapping_add(marker))
+                    .is_ok_and(|word| MARKERS.contains(&word))
                 && let Some(step) = saved(target, sp.wrapping_add(regs))
             {
                 return step;

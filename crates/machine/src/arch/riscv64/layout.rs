@@ -68,20 +68,18 @@ pub(super) fn find(
     let paging = format(levels);
     fact("paging", format!("Sv{}", bits(paging)), &format!("NUMBER(VA_BITS); {agree}"));
     fact("root", format!("{root:#x}"), "swapper_pg_dir less va_kernel_pa_offset");
-    let kaslr = overrides.kaslr.map(|kaslr| (kaslr, "given on the command line"));
-    let told = || Some((info?.hex("KERNELOFFSET")?, "KERNELOFFSET of VMCOREINFO"));
-    let kaslr = kaslr.or_else(told).unwrap_or((0, "assumed: VMCOREINFO has no KERNELOFFSET"));
-    fact("kaslr", format!("{:#x}", kaslr.0), kaslr.1);
+    let kaslr = overrides.moved_by(info, &mut fact);
     let mut layout = Layout {
         paging,
         root,
         image_map: offset,
         phys_base: 0,
-        kaslr: kaslr.0,
+        kaslr,
         image: Linear { start: probe, end: probe, physical: 0 },
         direct: None,
         vmalloc: number("VMALLOC_START"),
         vmemmap: number("VMEMMAP_START"),
+        vmemmap_parts: Vec::new(),
     };
     let start = probe & !0xfff;
     let end = (0..super::super::LARGEST_IMAGE >> 12)

@@ -50,6 +50,7 @@ pub static ABI: Abi = Abi {
     per_cpu_base: None,
     link: Some((RA, 1)),
     pushed: 0,
+    save_area: 0,
     longest_instruction: 4,
     direct_call: 4,
     tracer_offset: 16,

@@ -36,8 +36,11 @@ pub(super) fn step(target: &Target, frame: &Frame) -> Step {
     }
     let link = frame.regs.get(RA).filter(|ra| frame.interrupted && follows_call(target, *ra));
     let Some(fp) = frame.regs.get(S0) else { return Step::Unknown };
+    // Nobody calls the entry: the register may be that of a function which has its frame already.
+    let recorded = || target.read_u64(fp.wrapping_sub(8)).ok() == link;
     if frame.interrupted
         && let Some(link) = link
+        && !(ENTRIES.contains(&name) && recorded())
         && (!target.is_text(frame.pc) || !owns_frame(target, frame.pc))
     {
         let mut caller = Frame::returning(&ABI, link, frame.sp, frame.sp, FoundBy::Link);
@@ -117,26 +120,27 @@ fn halfwords(target: &Target, start: u64, end: u64) -> Vec<u16> {
 fn owns_frame(target: &Target, pc: u64) -> bool {
     let Some(located) = target.locate(pc) else { return true };
     let code = halfwords(target, located.symbol.address, pc);
-    let (mut at, mut own) = (0, false);
+    let (mut at, mut own, mut made) = (0, false, false);
     while let Some(low) = code.get(at).copied() {
-        if low & 3 == 3 {
-            let word = u32::from(low) | u32::from(code.get(at + 1).copied().unwrap_or(0)) << 16;
-            // addi s0, sp, n; ld s0, n(sp)
-            own = match word & 0x000f_ffff {
-                0x1_0413 => true,
-                0x1_3403 => false,
-                _ => own,
-            };
-            at += 2;
-        } else {
-            // c.addi4spn s0, sp, n; c.ldsp s0, n(sp)
-            if low & 0xe01f == 0x0000 && low >> 5 != 0 {
-                own = true;
-            } else if low & 0xef83 == 0x6402 {
-                own = false;
-            }
-            at += 1;
+        let long = low & 3 == 3;
+        let word = u32::from(low) | u32::from(code.get(at + 1).copied().unwrap_or(0)) << 16;
+        at += if long { 2 } else { 1 };
+        match long {
+            // addi s0, sp, n
+            true if word & 0x000f_ffff == 0x1_0413 => own = true,
+            // ld s0, n(sp)
+            true if word & 0x000f_ffff == 0x1_3403 => own = false,
+            // jr: what comes behind a return has its frame again.
+            true if word & 0x0000_7fff == 0x0067 => own = made,
+            // c.addi4spn s0, sp, n
+            false if low & 0xe01f == 0x0000 && low >> 5 != 0 => own = true,
+            // c.ldsp s0, n(sp)
+            false if low & 0xef83 == 0x6402 => own = false,
+            // c.jr
+            false if low & 0xf07f == 0x8002 => own = made,
+            _ => {}
         }
+        made |= own;
     }
     own
 }

@@ -34,9 +34,9 @@ pub(super) fn find(
         );
     };
     let hex = |name: &str| info.and_then(|i| i.hex(name));
-    let kaslr = overrides.kaslr.or(hex("KERNELOFFSET")).unwrap_or(0);
+    let moved = overrides.kaslr.or(hex("KERNELOFFSET")).unwrap_or(0);
     // Physical address of the image is virtual - KERNELOFFSET + KERNELOFFPHYS.
-    let apart = hex("KERNELOFFPHYS").map(|physical| physical.wrapping_sub(kaslr));
+    let apart = hex("KERNELOFFPHYS").map(|physical| physical.wrapping_sub(moved));
     let probe = info.and_then(|i| i.symbol("_stext")).unwrap_or(table);
     let candidates = [
         (overrides.phys_base, "given on the command line as --phys-base"),
@@ -59,9 +59,9 @@ pub(super) fn find(
     fact("phys_base", format!("{base:#x}"), &rule);
     fact("paging", format!("{levels} levels"), "the table's type, and where it leads");
     fact("root", format!("{root:#x}"), "swapper_pg_dir through phys_base");
-    fact("kaslr", format!("{kaslr:#x}"), "KERNELOFFSET of VMCOREINFO, else 0");
     let identity = hex("IDENTITYBASE").unwrap_or(0);
     fact("page_offset", format!("{identity:#x}"), "IDENTITYBASE of VMCOREINFO, else 0");
+    let kaslr = overrides.moved_by(info, &mut fact);
     let top = dump.max_pfn().saturating_mul(dump.page_size());
     let mut layout = Layout {
         paging: PagingFormat::S390x { levels },
@@ -73,6 +73,7 @@ pub(super) fn find(
         direct: Some(Linear { start: identity, end: identity.saturating_add(top), physical: 0 }),
         vmalloc: None,
         vmemmap: None,
+        vmemmap_parts: Vec::new(),
     };
     let end = (1..super::super::LARGEST_IMAGE >> 20)
         .map(|n| (probe & !0xf_ffff) + (n << 20))

@@ -45,6 +45,7 @@ pub static ABI: Abi = Abi {
     per_cpu_base: None,
     link: Some((R14, 14)),
     pushed: 0,
+    save_area: 160,
     longest_instruction: 6,
     direct_call: 6,
     tracer_offset: 6,

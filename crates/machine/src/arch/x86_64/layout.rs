@@ -117,26 +117,19 @@ pub(super) fn find(
     )?;
     fact("phys_base", format!("{phys_base:#x}"), &rule);
     fact("root", format!("{root:#x}"), "swapper_pg_dir through phys_base, or CR3");
-    let kaslr = overrides
-        .kaslr
-        .map(|k| (k, "given on the command line"))
-        .or_else(|| {
-            let text = info?.get("KERNELOFFSET")?;
-            Some((u64::from_str_radix(text, 16).ok()?, "KERNELOFFSET of VMCOREINFO"))
-        })
-        .unwrap_or((0, "assumed: VMCOREINFO has no KERNELOFFSET"));
-    fact("kaslr", format!("{:#x}", kaslr.0), kaslr.1);
+    let kaslr = overrides.moved_by(info, &mut fact);
     let start = stext.unwrap_or(KERNEL_MAP);
     let mut layout = Layout {
         paging,
         root,
         image_map: KERNEL_MAP,
         phys_base,
-        kaslr: kaslr.0,
+        kaslr,
         image: Linear { start, end: start, physical: 0 },
         direct: None,
         vmalloc: None,
         vmemmap: None,
+        vmemmap_parts: Vec::new(),
     };
     let (start, end) = mapped_image(&layout, dump);
     layout.set_image(start, end);

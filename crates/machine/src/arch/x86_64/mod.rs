@@ -42,6 +42,7 @@ pub static ABI: Abi = Abi {
     per_cpu_base: Some(GS_BASE),
     link: None,
     pushed: 8,
+    save_area: 0,
     longest_instruction: 15,
     direct_call: 5,
     // Behind an `endbr64`, if any.
