@@ -628,7 +628,9 @@ static noinline int faulty_usercopy(size_t n)
 {
 	void *from = order_new(6)->text;
 
-	OPTIMIZER_HIDE_VAR(from); /* or the compiler's own check of sizes comes first */
+	/* Or the compiler's own check of sizes comes first, and what is constant is not checked at all. */
+	OPTIMIZER_HIDE_VAR(from);
+	OPTIMIZER_HIDE_VAR(n);
 	return copy_to_user((void __user *)user_buffer, from, n) ? -EFAULT : 0;
 }
 

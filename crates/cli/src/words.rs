@@ -143,6 +143,13 @@ fn name_of(
     Some(if addresses { format!("[{value:x}:{cache}]") } else { format!("[{cache}]") })
 }
 
+/// Bytes in the largest unit that fits, what is over left out: `32 TB`.
+pub(crate) fn whole_size(bytes: u64) -> String {
+    const UNITS: [(u32, &str); 4] = [(40, "TB"), (30, "GB"), (20, "MB"), (10, "KB")];
+    let fits = UNITS.iter().find(|(shift, _)| bytes >> shift >= 1);
+    fits.map_or_else(|| format!("{bytes} B"), |(shift, unit)| format!("{} {unit}", bytes >> shift))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

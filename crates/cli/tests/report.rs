@@ -41,9 +41,10 @@ fn a_page_for_a_browser_loads_nothing() {
         let mut references = page.match_indices("url(").chain(page.match_indices("href="));
         assert!(references.all(|(at, _)| page[at..].starts_with("url(#")), "{name}");
         assert!(page.contains("default-src 'none'"), "{name}");
+        assert!(page.contains("<svg class=\"bar\""), "{name}: where in memory it lies is drawn");
     }
     let deadlock = fs::read_to_string(folder.path().join("page.html")).unwrap();
-    assert!(deadlock.contains("<svg"), "who waits for whom is drawn");
+    assert!(deadlock.contains("wait-for graph"), "who waits for whom is drawn");
 }
 
 #[test]

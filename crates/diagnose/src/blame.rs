@@ -2,7 +2,7 @@
 //! them is to blame.
 
 /// Checks and carriers that the decoder of panic texts, which sees no stack of a dump, does not know.
-const CARRIERS: [&str; 60] = [
+const CARRIERS: [&str; 72] = [
     "__check_object_size",
     "__check_heap_object",
     "check_stack_object",
@@ -14,6 +14,18 @@ const CARRIERS: [&str; 60] = [
     "usercopy_abort",
     "usercopy_warn",
     "cache_from_obj",
+    "warn_free_bad_obj",
+    "__alloc_skb",
+    "__netdev_alloc_skb",
+    "napi_alloc_skb",
+    "alloc_skb_with_frags",
+    "proc_register",
+    "_proc_mkdir",
+    "proc_mkdir",
+    "proc_mkdir_data",
+    "proc_mkdir_mode",
+    "proc_create",
+    "proc_create_data",
     "msleep",
     "msleep_interruptible",
     "ssleep",

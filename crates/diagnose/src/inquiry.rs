@@ -3,13 +3,16 @@
 use std::{cell::OnceCell, fmt};
 
 use necropsy_lexicon::Symptom;
-use necropsy_linux::Kernel;
+use necropsy_linux::{
+    Kernel,
+    workqueue::{Work, WorkState},
+};
 use necropsy_oops::Report;
 
 use crate::{
     case::Case,
     cause::Cause,
-    explain::{Explanation, explain},
+    explain::{Explanation, Happened, explain},
     finding::{Evidence, Finding},
     place::Place,
     suspect::Suspect,
@@ -90,6 +93,14 @@ impl<'k> Inquiry<'k> {
         }
     }
 
+    /// The function of the work item that a task runs, which is not on its stack where it left by a jump.
+    pub(crate) fn work_of(&self, task: u64) -> Option<String> {
+        let all = self.kernel.workqueues().ok()?.work;
+        let runs = |work: &Work| work.state == WorkState::Running && work.worker == Some(task);
+        let work = all.into_iter().find(runs)?;
+        Some(crate::blame::whole(&crate::explain::code::location(self.kernel, work.function)))
+    }
+
     /// What the allocator knows of an object, as evidence.
     pub(crate) fn state_of(&self, place: &Place) -> Evidence {
         Evidence {
@@ -119,6 +130,17 @@ impl<'k> Inquiry<'k> {
         let led = self.explanation()?.steps.first()?.value?;
         let code = led != bad && self.kernel.target().is_text(led);
         code.then(|| crate::blame::whole(&crate::explain::code::location(self.kernel, led)))
+    }
+
+    /// The function that jumped to where control went astray, and that is not on the stack, where its code
+    /// proves that.
+    pub(crate) fn jumper(&self) -> Option<String> {
+        let explanation = self.explanation()?;
+        let at = explanation.instruction.as_ref()?.address;
+        let control = self.case.as_ref()?.trace().frames.get(explanation.frame?)?.pc;
+        let jumped = matches!(explanation.what, Happened::BadJump { .. }) && at != control;
+        let function = necropsy_machine::dataflow::function_of(self.kernel.target(), at)?.start();
+        jumped.then(|| crate::blame::whole(&crate::explain::code::location(self.kernel, function)))
     }
 
     /// What kind of trouble the log tells of first.

@@ -47,11 +47,7 @@ pub fn diagnose_text(reports: &[Report]) -> Diagnosis {
 
 /// The error number that the failing instruction took for a pointer, as its registers tell.
 fn error_followed(report: &Report) -> Option<u64> {
-    let mut values = report.cause.as_ref()?.split("= 0x").skip(1).map(|rest| {
-        let digits = rest.split(|c: char| !c.is_ascii_hexdigit()).next().unwrap_or_default();
-        u64::from_str_radix(digits, 16).unwrap_or_default()
-    });
-    values.find_map(|value| value::error_number(value, true))
+    report.went_by.iter().find_map(|(_, value)| value::error_number(*value, true))
 }
 
 /// Who is to blame. What panic() was called for, and what may not sleep, no registers tell: those that
@@ -86,11 +82,8 @@ fn find(report: &Report) -> Finding {
         Symptom::PageFault | Symptom::GeneralProtection | Symptom::NullPointer
     );
     let address = report.address.as_ref().map(|address| address.value);
-    // What the instruction did not use may be anything.
-    let cause = report.cause.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let used = |name: &str| cause.contains(&format!("%{}", name.to_ascii_lowercase()));
-    let registers = report.registers.iter().filter(|register| used(&register.name));
-    let registers = registers.map(|register| (register.name.clone(), register.value));
+    // What the instruction did not go by may be anything.
+    let registers = report.went_by.iter().cloned();
     let values = address.map(|address| ("the address".to_owned(), address)).into_iter();
     let poisoned = values.chain(registers).filter(|_| faults).find_map(|(name, value)| {
         let near = value::near_poison(value, true)?;

@@ -12,8 +12,10 @@
 mod arm;
 pub mod effects;
 mod operand;
+#[cfg(feature = "capstone")]
 mod ppc64;
 mod riscv;
+#[cfg(feature = "capstone")]
 mod s390x;
 pub mod solaris;
 mod x86;
@@ -75,7 +77,11 @@ impl Isa {
             Isa::X86_64 | Isa::I386 => 1,
             Isa::Riscv64 if first & 3 == 3 => 4,
             Isa::Thumb | Isa::Riscv64 => 2,
-            Isa::S390x => s390x::length(first),
+            Isa::S390x => match first >> 6 {
+                0 => 2,
+                3 => 6,
+                _ => 4,
+            },
             Isa::Aarch64 | Isa::Arm | Isa::Ppc64 | Isa::Ppc64le => 4,
         }
     }
@@ -189,6 +195,11 @@ impl Instruction {
     }
 }
 
+/// Whether instructions of this set can be decoded: what needs capstone may have been left out.
+pub fn can_decode(arch: Isa) -> bool {
+    cfg!(feature = "capstone") || !matches!(arch, Isa::Ppc64 | Isa::Ppc64le | Isa::S390x)
+}
+
 /// Decodes the instruction at the start of `bytes`, which lie at the virtual `address`. `None`
 /// if they are no instruction, or only the beginning of one.
 pub fn decode(arch: Isa, bytes: &[u8], address: u64) -> Option<Instruction> {
@@ -256,9 +267,11 @@ enum Disassembler {
     X86(Box<x86::Disassembler>),
     Arm(arm::Disassembler),
     Riscv,
+    #[cfg(feature = "capstone")]
     Ppc64(ppc64::Disassembler),
+    #[cfg(feature = "capstone")]
     S390x(s390x::Disassembler),
-    /// The library for it does not start.
+    /// The library for it does not start, or was left out.
     None,
 }
 
@@ -268,12 +281,16 @@ impl Disassembler {
             Isa::X86_64 | Isa::I386 => Disassembler::X86(Box::new(x86::Disassembler::new(arch))),
             Isa::Aarch64 | Isa::Arm | Isa::Thumb => Disassembler::Arm(arm::Disassembler::new(arch)),
             Isa::Riscv64 => Disassembler::Riscv,
+            #[cfg(feature = "capstone")]
             Isa::Ppc64 | Isa::Ppc64le => {
                 ppc64::Disassembler::new(arch).map_or(Disassembler::None, Disassembler::Ppc64)
             }
+            #[cfg(feature = "capstone")]
             Isa::S390x => {
                 s390x::Disassembler::new().map_or(Disassembler::None, Disassembler::S390x)
             }
+            #[cfg(not(feature = "capstone"))]
+            Isa::Ppc64 | Isa::Ppc64le | Isa::S390x => Disassembler::None,
         }
     }
 
@@ -282,7 +299,9 @@ impl Disassembler {
             Disassembler::X86(x86) => x86.decode(bytes, address),
             Disassembler::Arm(arm) => arm.decode(bytes, address),
             Disassembler::Riscv => riscv::decode(bytes, address),
+            #[cfg(feature = "capstone")]
             Disassembler::Ppc64(ppc64) => ppc64.decode(bytes, address),
+            #[cfg(feature = "capstone")]
             Disassembler::S390x(s390x) => s390x.decode(bytes, address),
             Disassembler::None => None,
         }

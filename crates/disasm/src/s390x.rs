@@ -14,7 +14,7 @@ impl Disassembler {
     }
 
     pub(crate) fn decode(&self, bytes: &[u8], address: u64) -> Option<Instruction> {
-        let len = length(*bytes.first()?);
+        let len = Isa::S390x.unit(*bytes.first()?);
         let bytes = bytes.get(..len)?;
         let (mnemonic, mut operands) = match vectors(bytes) {
             Some(spelt) => spelt,
@@ -50,15 +50,6 @@ impl Disassembler {
             flow,
             valid: true,
         })
-    }
-}
-
-/// How many bytes an instruction has that begins with this one.
-pub(crate) fn length(first: u8) -> usize {
-    match first >> 6 {
-        0 => 2,
-        3 => 6,
-        _ => 4,
     }
 }
 

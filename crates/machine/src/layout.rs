@@ -51,6 +51,29 @@ impl Linear {
     }
 }
 
+/// Virtual addresses that serve one purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressRange {
+    /// First virtual address.
+    pub start: u64,
+    /// One past the last.
+    pub end: u64,
+    /// What lies there.
+    pub what: &'static str,
+}
+
+impl AddressRange {
+    /// The range of a linear map.
+    pub(crate) fn linear(map: &Linear, what: &'static str) -> AddressRange {
+        AddressRange { start: map.start, end: map.end, what }
+    }
+}
+
+/// What the map of all physical memory is called.
+pub(crate) const DIRECT: &str = "all physical memory (page_offset_base)";
+/// What the kernel's image is called.
+pub(crate) const IMAGE: &str = "the kernel's image (_text to _end)";
+
 /// Where the kernel lies.
 #[derive(Debug, Clone)]
 pub struct Layout {

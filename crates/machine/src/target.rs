@@ -18,7 +18,7 @@ use necropsy_lexicon::{AddressClass, Reg};
 use crate::{
     arch::{self, Abi, Architecture},
     image::{Image, ImageDebug, Located, OrcTables, Range},
-    layout::{Layout, Overrides},
+    layout::{AddressRange, Layout, Overrides},
     paging::{PagingFormat, Walk},
     regs::Regs,
 };
@@ -456,6 +456,13 @@ impl Target {
     /// The first virtual address that modules may have.
     pub fn modules_base(&self) -> u64 {
         self.architecture.modules_base(self.vmcoreinfo.as_ref())
+    }
+
+    /// What the virtual addresses of this machine are for, ascending; empty where it is not known how
+    /// the kernel lies.
+    pub fn address_map(&self) -> Vec<AddressRange> {
+        let map = |layout| self.architecture.address_map(layout, self.modules_base());
+        self.layout.as_ref().map(map).unwrap_or_default()
     }
 
     /// The registers that the kernel saved on entry (`struct pt_regs`) at a kernel virtual address.

@@ -114,6 +114,10 @@ pub struct Report {
     pub code: Vec<Code>,
     /// What the trapping instruction was about to do.
     pub cause: Option<String>,
+    /// The registers that it went by, and their values: those that the address is made of; where it
+    /// touches no memory that is known, all that it uses.
+    #[serde(skip)]
+    pub went_by: Vec<(String, u64)>,
     /// Where user space was.
     pub user: Option<User>,
     /// Modules that were loaded.

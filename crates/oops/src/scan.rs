@@ -365,6 +365,7 @@ impl Scanner {
         // an instruction that was only interrupted did nothing wrong
         if titles::interrupted(report.class) {
             report.cause = None;
+            report.went_by.clear();
         }
         report.names = [titles::plain(&naming, &findings, &report), known];
         report.frame = report.names[0].frame.clone();
@@ -433,6 +434,7 @@ fn blank(naming: &Naming) -> Report {
         trace: Vec::new(),
         code: Vec::new(),
         cause: None,
+        went_by: Vec::new(),
         user: None,
         modules: Vec::new(),
         signatures: Vec::new(),

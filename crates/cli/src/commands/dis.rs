@@ -182,6 +182,12 @@ fn listing(session: &Session, kernel: &Kernel, request: &Request, out: &mut Outp
 }
 
 fn request(session: &Session, kernel: &Kernel, parsed: &Parsed) -> Result<Request, CommandError> {
+    if !necropsy_disasm::can_decode(kernel.target().isa()) {
+        return Err(CommandError::missing(
+            "this is the program for capture kernels, built without the disassembler of this machine: \
+             take the whole one (docs/capture-kernel.md)",
+        ));
+    }
     let word = parsed.need(0, "a symbol or an address")?;
     let target = kernel.target();
     let named: Vec<u64> = if numbers::parse_hex(word).is_some() {

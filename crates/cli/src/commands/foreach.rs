@@ -99,6 +99,7 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
 }
 
 /// What chooses tasks, apart from their names and numbers, and the commands that may follow.
+#[cfg(feature = "desk")]
 pub(crate) fn words() -> impl Iterator<Item = &'static str> {
     let words = KINDS.iter().chain(&STATES).chain(MANY).chain(EACH);
     words.copied().filter(|word| *word != "??")

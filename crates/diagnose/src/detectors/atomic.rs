@@ -24,6 +24,16 @@ const NOTICE: [(&str, &str); 5] = [
     ("__might_sleep", "called what may sleep"),
 ];
 
+/// Where a task leaves the kernel, or ends: what it brings along there was not given back before.
+const LEAVES: [&str; 6] = [
+    "do_task_dead",
+    "do_exit",
+    "exit_to_user_mode_loop",
+    "irqentry_exit_to_user_mode",
+    "syscall_exit_to_user_mode",
+    "do_syscall_64",
+];
+
 fn detect(inquiry: &Inquiry<'_>) -> Vec<Finding> {
     find(inquiry).into_iter().collect()
 }
@@ -39,17 +49,25 @@ fn find(inquiry: &Inquiry<'_>) -> Option<Finding> {
     let (noticed, did) =
         NOTICE.iter().find_map(|(function, did)| Some((case.frame_of(function)?, *did)))?;
     let function = case.blamed_name(noticed + 1);
+    let leaves = function.as_deref().is_some_and(|function| LEAVES.contains(&function));
     let by = function.as_deref().unwrap_or("a task");
     let place = if rcu { "within an RCU read-side critical section" } else { "in atomic context" };
     let mut finding = Finding::new(
         Cause::SchedulingWhileAtomic,
         Confidence::Certain,
-        format!("{by} {did} {place}, where a task must not sleep: {}", report.title),
+        match leaves {
+            false => format!("{by} {did} {place}, where a task must not sleep: {}", report.title),
+            true => format!(
+                "a task {did} in {by} {place}, where it must not sleep: what it had run before in the \
+                 kernel took a lock, or switched preemption off, and never gave that back: {}",
+                report.title
+            ),
+        },
         vec![
             Evidence::shown(format!("the report, {:?}", report.title), "oops"),
             Evidence::shown(format!("who {did}"), "bt"),
         ],
     );
-    finding.function = function;
+    finding.function = function.filter(|_| !leaves);
     Some(finding)
 }

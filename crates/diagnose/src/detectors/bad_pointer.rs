@@ -7,6 +7,7 @@ use necropsy_disasm::{
     effects::{Assignment, Expression, Operation},
 };
 use necropsy_lexicon::{AddressClass, value};
+use necropsy_linux::Kernel;
 
 use crate::{
     cause::Cause,
@@ -122,6 +123,13 @@ fn accessed(inquiry: &Inquiry<'_>, access: &Access) -> Option<Finding> {
                 format!("{address:x}: so far from NULL, which is the pointer it was made of");
             (Cause::NullPointer, what, Confidence::Likely)
         }
+        BadAddress::User if is_per_cpu_offset(kernel, address) => {
+            let what = format!(
+                "{address:x}, which is no address of the kernel's: as an offset it leads into each CPU's own \
+                 data, whose base was not added"
+            );
+            (Cause::BadPointer, what, Confidence::Likely)
+        }
         BadAddress::User => (
             Cause::BadPointer,
             format!("{address:x}, an address of the user's, which the kernel must not follow"),
@@ -178,6 +186,13 @@ fn accessed(inquiry: &Inquiry<'_>, access: &Access) -> Option<Finding> {
                 );
                 (Cause::UseAfterFree, what, Confidence::Likely)
             }
+            Once::Gone(by) => {
+                let what = format!(
+                    "{address:x}, where nothing is mapped any more: {by} had given the memory there, and \
+                     it was freed since"
+                );
+                (Cause::UseAfterFree, what, Confidence::Likely)
+            }
             Once::Nothing => (
                 Cause::BadPointer,
                 format!("{address:x}, where nothing is mapped"),
@@ -218,12 +233,20 @@ fn accessed(inquiry: &Inquiry<'_>, access: &Access) -> Option<Finding> {
     })
 }
 
+/// Whether a number, taken for an address, leads into the CPUs' own data where a CPU's base is added.
+fn is_per_cpu_offset(kernel: &Kernel, number: u64) -> bool {
+    let base = kernel.online_cpus().first().and_then(|cpu| kernel.per_cpu_offset(*cpu));
+    base.is_some_and(|base| kernel.per_cpu_place(base.wrapping_add(number)).is_some())
+}
+
 /// What may have been where nothing is mapped.
 enum Once {
     /// An area ends just before: in words, and as evidence.
     End(String, Evidence),
     /// Modules lie around: the one that was unloaded last.
     Module(String),
+    /// An area that a function had made there.
+    Gone(String),
     /// Nothing is known of it.
     Nothing,
 }
@@ -232,7 +255,38 @@ fn once(inquiry: &Inquiry<'_>, address: u64) -> Once {
     // On some machines areas of vmalloc lie beside modules: what is known of one comes first.
     let behind = behind(inquiry, address).map(|(what, area)| Once::End(what, area));
     let held = || may_have_held(inquiry.kernel, address).map(Once::Module);
-    behind.or_else(held).unwrap_or(Once::Nothing)
+    behind.or_else(|| gone(inquiry, address).map(Once::Gone)).or_else(held).unwrap_or(Once::Nothing)
+}
+
+/// Functions that map what they give.
+const MAPPERS: [&str; 9] = [
+    "vmalloc",
+    "vzalloc",
+    "__vmalloc",
+    "kvmalloc",
+    "kvzalloc",
+    "__kvmalloc",
+    "vmap",
+    "ioremap",
+    "memremap",
+];
+/// No area is larger, in bytes, that an offset from its beginning tells of.
+const LARGEST_AREA: u64 = 1 << 30;
+
+/// The function that gave the memory which an address is made of: it had been mapped then.
+fn gone(inquiry: &Inquiry<'_>, address: u64) -> Option<String> {
+    let (_, errors) = inquiry.kernel.vmalloc_areas().ok()?;
+    if !errors.is_empty() {
+        return None;
+    }
+    inquiry.explanation()?.steps.iter().find_map(|step| {
+        let name = step.name.as_deref()?.strip_suffix("()")?;
+        let start = step.value?;
+        let near = address.checked_sub(start).is_some_and(|offset| offset < LARGEST_AREA);
+        let maps = MAPPERS.iter().any(|mapper| name.starts_with(mapper));
+        let gone = inquiry.kernel.vmalloc_area(start).is_none();
+        (near && maps && gone).then(|| name.to_owned())
+    })
 }
 
 /// The area that ends just before an address.
@@ -267,7 +321,7 @@ fn jumped(inquiry: &Inquiry<'_>, to: u64, why: &NoCode) -> Option<Finding> {
     let unloaded = match why {
         NoCode::BadAddress(BadAddress::NotMapped(_)) => match once(inquiry, to) {
             Once::Module(module) => Some(module),
-            Once::End(..) | Once::Nothing => None,
+            Once::End(..) | Once::Gone(_) | Once::Nothing => None,
         },
         _ => None,
     };
@@ -303,20 +357,24 @@ fn jumped(inquiry: &Inquiry<'_>, to: u64, why: &NoCode) -> Option<Finding> {
         step.and_then(|step| step.name.clone()).map_or(String::new(), |name| format!(" by {name}"));
     // A function that left by a jump, or returned to where it must not, is not on the stack.
     let within = inquiry.led_to(to);
-    let statement = match (&within, &function) {
-        (Some(within), Some(by)) => format!(
+    let jumper = inquiry.jumper();
+    let statement = match (&jumper, &within, &function) {
+        (Some(jumper), _, Some(by)) => {
+            format!("{jumper}, which {by} had called, left by a jump{name} to {to:016x}: {what}")
+        }
+        (None, Some(within), Some(by)) => format!(
             "control went to {to:016x} from {within}, which {by} called, or from a function further in \
              that is not on the stack any more: {what}"
         ),
-        (None, Some(by)) if led == Some(to) => {
+        (None, None, Some(by)) if led == Some(to) => {
             format!("{by} called a function{name} at {to:016x}: {what}")
         }
-        (None, Some(by)) => format!(
+        (None, None, Some(by)) => format!(
             "{by}, or a function that it left to by a jump, called a function at {to:016x}: {what}"
         ),
-        (_, None) => format!("a function was called{name} at {to:016x}: {what}"),
+        (_, _, None) => format!("a function was called{name} at {to:016x}: {what}"),
     };
-    let function = within.or(function);
+    let function = jumper.or(within).or(function);
     // That a module which is gone lay there, and not another or none, is an inference.
     let certain = led == Some(to) && unloaded.is_none();
     let confidence = if certain { Confidence::Certain } else { Confidence::Likely };

@@ -24,11 +24,22 @@ fn detect(inquiry: &Inquiry<'_>) -> Vec<Finding> {
 }
 
 /// What a WARN of the allocator says in words.
-const WORDS: [(&str, Cause, &str); 9] = [
+const WORDS: [(&str, Cause, &str); 11] = [
     (
         "Wrong slab cache",
         Cause::SlabCorruption,
         "an object was given back to a cache that it is not of",
+    ),
+    // Since 7.0.
+    (
+        "object belongs to different cache",
+        Cause::SlabCorruption,
+        "an object was given back to a cache that it is not of",
+    ),
+    (
+        "object is not in a slab page",
+        Cause::BadPointer,
+        "an address was freed that is no object of a slab",
     ),
     ("Invalid object pointer", Cause::BadPointer, "an address was freed that is no object"),
     ("is not a slab page", Cause::BadPointer, "an address was freed that is no object of a slab"),

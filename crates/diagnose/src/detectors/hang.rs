@@ -86,8 +86,10 @@ fn find(inquiry: &Inquiry<'_>) -> Option<Finding> {
         function = told.function.or(function);
     }
     let mut finding = Finding::new(Cause::HungTask, Confidence::Certain, said, evidence);
-    // The log tells where the task waited, if its stack does not.
-    finding.function = function.or_else(|| inquiry.report.and_then(|report| report.frame.clone()));
+    // The work item or the log tells where the task waited, if its stack does not.
+    finding.function = function
+        .or_else(|| inquiry.work_of(task.address))
+        .or_else(|| inquiry.report.and_then(|report| report.frame.clone()));
     finding.object = object;
     finding.task = Some(task.address);
     Some(finding)

@@ -82,7 +82,7 @@ fn attachment(inquiry: &Inquiry<'_>, attachment: u64) -> Option<Finding> {
         evidence: vec![
             Evidence {
                 what: format!("the attachment: id = {id}, and its file"),
-                address: None,
+                address: Some(attachment),
                 value: Some(file),
                 command: format!("rd {attachment:x} 4"),
             },

@@ -15,8 +15,11 @@ pub(super) static DETECTOR: Detector = Detector {
     detect,
 };
 
+/// A count, from which follows that an object was free already, or was none.
+const MORE_FREED: &str = "allocated objects but";
+
 /// Words of the report's title or lines, and what they mean.
-const MEANINGS: [(&str, Cause, &str); 9] = [
+const MEANINGS: [(&str, Cause, &str); 10] = [
     ("Right Redzone overwritten", Cause::OutOfBounds, "something wrote past the end of an object"),
     (
         "Left Redzone overwritten",
@@ -27,6 +30,7 @@ const MEANINGS: [(&str, Cause, &str); 9] = [
     ("Object padding overwritten", Cause::OutOfBounds, "something wrote past the end of an object"),
     ("Poison overwritten", Cause::UseAfterFree, "something wrote to an object after it was freed"),
     ("Object already free", Cause::DoubleFree, "an object was freed that was free already"),
+    (MORE_FREED, Cause::DoubleFree, "more objects of a slab were freed than were in use"),
     ("Padding overwritten", Cause::OutOfBounds, "something wrote past the last object of a slab"),
     ("Freepointer corrupt", Cause::SlabCorruption, "the free list of a slab is damaged"),
     ("Freechain corrupt", Cause::SlabCorruption, "the free list of a slab is damaged"),
@@ -73,7 +77,7 @@ fn find(inquiry: &Inquiry<'_>) -> Option<Finding> {
     Some(Finding {
         class,
         statement: format!("{meaning}{of}"),
-        confidence: Confidence::Certain,
+        confidence: if words == MORE_FREED { Confidence::Likely } else { Confidence::Certain },
         evidence,
         object,
         function: report.frame.clone(),

@@ -138,5 +138,5 @@ fn finding(
 /// The function of a task that wanted the lock.
 fn waits_in(inquiry: &Inquiry<'_>, task: u64) -> Option<String> {
     let case = Case::of(inquiry.kernel, inquiry.kernel.task_at(task)).ok()?;
-    case.blamed_name(0)
+    case.blamed_name(0).or_else(|| inquiry.work_of(task))
 }

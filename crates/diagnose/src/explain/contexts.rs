@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use necropsy_disasm::effects::Expression;
+use necropsy_disasm::{Flow, effects::Expression};
 use necropsy_linux::Kernel;
 use necropsy_machine::{
     Reg, Regs,
@@ -24,6 +24,9 @@ const MAX_TAILS: usize = 3;
 
 /// The most functions that are looked through for such a chain.
 const MAX_TAIL_FUNCTIONS: usize = 1500;
+
+/// The most functions whose jumps by pointers are looked at.
+const MAX_JUMPERS: usize = 64;
 
 /// Functions, and where each jumps to the next.
 type Chain = Vec<(Arc<Function>, u64)>;
@@ -125,27 +128,10 @@ fn enter<'a>(
                     function: name(start),
                 });
             };
-            for (index, (function, jump)) in path.iter().enumerate() {
-                let (function, jump) = (function.clone(), *jump);
-                let Some(state) = function.state_before(jump) else {
+            for (index, (function, jump)) in path.into_iter().enumerate() {
+                if !leave(kernel, built, function, jump, index > 0) {
                     return Entered::Unknown(NotFollowed::LeftByJump);
-                };
-                let mut evaluator = Evaluator {
-                    target: kernel.target(),
-                    function,
-                    at: jump,
-                    state,
-                    regs: Regs::new(),
-                    // Its frame has been used again since.
-                    cfa: None,
-                    entry: [None; MAX_REGISTERS],
-                    per_cpu: inner.per_cpu,
-                };
-                if let Some(caller) = built.last() {
-                    hand_on(caller, &mut evaluator);
-                    forget_disputed(caller, &mut evaluator, index > 0);
                 }
-                built.push(Context { frame: None, evaluator, entered: Entered::By });
             }
             Entered::By
         }
@@ -155,6 +141,92 @@ fn enter<'a>(
         forget_disputed(caller, inner, caller.frame.is_none());
     }
     entered
+}
+
+/// Adds a function that left by the jump at `jump`, and so has no frame. `jumped`: the last of `built` came
+/// to it by a jump, too.
+fn leave<'a>(
+    kernel: &'a Kernel,
+    built: &mut Vec<Context<'a>>,
+    function: Arc<Function>,
+    jump: u64,
+    jumped: bool,
+) -> bool {
+    let Some(state) = function.state_before(jump) else { return false };
+    let Some(caller) = built.last() else { return false };
+    let mut evaluator = Evaluator {
+        target: kernel.target(),
+        function,
+        at: jump,
+        state,
+        regs: Regs::new(),
+        // Its frame has been used again since.
+        cfa: None,
+        entry: [None; MAX_REGISTERS],
+        per_cpu: caller.evaluator.per_cpu,
+    };
+    hand_on(caller, &mut evaluator);
+    forget_disputed(caller, &mut evaluator, jumped);
+    built.push(Context { frame: None, evaluator, entered: Entered::By });
+    true
+}
+
+/// Adds the functions between a call, which the first of `contexts` made, and `to`, where control came:
+/// the function that was called, or one that it left to by a jump, jumped there by a pointer, and is not on
+/// the stack. Only if its code shows that, and of no other: the pointer of that jump was `to`.
+pub(super) fn add_jumper<'a>(kernel: &'a Kernel, contexts: &mut Vec<Context<'a>>, to: u64) {
+    let Some(callee) = contexts.first().and_then(|caller| called(kernel, &caller.evaluator)) else {
+        return;
+    };
+    contexts.reverse();
+    let frames = contexts.len();
+    let mut found: Vec<Chain> = Vec::new();
+    let mut ways: Vec<(Chain, u64)> = vec![(Vec::new(), callee)];
+    let mut left = MAX_JUMPERS;
+    for _ in 0..=MAX_TAILS {
+        let mut longer = Vec::new();
+        for (way, start) in ways {
+            let function = beginning_at(kernel.target(), start).filter(|_| left > 0);
+            let Some(function) = function else { continue };
+            left -= 1;
+            let jumps = function.code().instructions.iter();
+            let jumps = jumps.filter(|(_, insn)| insn.effects.flow == Flow::Jump);
+            for jump in jumps.map(|(at, _)| *at) {
+                let mut way = way.clone();
+                way.push((function.clone(), jump));
+                if walk(kernel, contexts, &way) && leads_to(kernel, contexts, to) {
+                    found.push(way);
+                }
+                contexts.truncate(frames);
+            }
+            longer.extend(function.code().tail_calls.iter().map(|(jump, next)| {
+                let mut way = way.clone();
+                way.push((function.clone(), *jump));
+                (way, *next)
+            }));
+        }
+        ways = longer;
+    }
+    if let [way] = found.as_slice() {
+        walk(kernel, contexts, way);
+    }
+    contexts.reverse();
+}
+
+/// Adds functions that handed on to each other by jumps.
+fn walk<'a>(kernel: &'a Kernel, built: &mut Vec<Context<'a>>, way: &Chain) -> bool {
+    way.iter()
+        .enumerate()
+        .all(|(index, (function, jump))| leave(kernel, built, function.clone(), *jump, index > 0))
+}
+
+/// Whether the last of `built` jumps by a pointer, and that is `to`.
+fn leads_to(kernel: &Kernel, built: &[Context<'_>], to: u64) -> bool {
+    let value = built.last().and_then(|context| {
+        let evaluator = &context.evaluator;
+        evaluator.expression(evaluator.at, &pointer(kernel, evaluator)?).ok()
+    });
+    value.is_some_and(|known| known.value == to)
 }
 
 /// Where a function jumps to the beginning of another.

@@ -102,7 +102,7 @@ fn interrupted(case: &Case<'_>, index: usize) -> Explanation {
     let failure = failure::find(case, index, &bytes);
     if let Failure::Jump { to, why, here } = failure {
         let mut explanation = begun(case, index, Happened::BadJump { to, why });
-        bad_jump(case, if here { index } else { index + 1 }, &mut explanation);
+        bad_jump(case, if here { index } else { index + 1 }, to, &mut explanation);
         return explanation;
     }
     let mut not_followed = None;
@@ -207,10 +207,14 @@ fn mangled(kernel: &Kernel, steps: &[Step]) -> Option<Overwritten> {
         .find_map(|value| kernel.overwritten_free_object(cache, value))
 }
 
-/// Control came to no code: the pointer by which the frame `index` called.
-fn bad_jump(case: &Case<'_>, index: usize, explanation: &mut Explanation) {
+/// Control came to `to`, which is no code: the pointer by which the frame `index` called, or by which a
+/// function jumped that it had called.
+fn bad_jump(case: &Case<'_>, index: usize, to: u64, explanation: &mut Explanation) {
     let contexts = match contexts::contexts(case, index) {
-        Ok(contexts) => contexts,
+        Ok(mut contexts) => {
+            contexts::add_jumper(case.kernel, &mut contexts, to);
+            contexts
+        }
         Err(why) => {
             explanation.notes.push(Note::NotFollowed(why));
             return;
@@ -222,6 +226,9 @@ fn bad_jump(case: &Case<'_>, index: usize, explanation: &mut Explanation) {
         return;
     };
     let at = caller.evaluator.at;
+    if caller.frame.is_none() {
+        explanation.instruction = listed(case, at);
+    }
     let mut slicer = Slicer::new(case, &contexts);
     slicer.follow_expression(0, at, "pointer", &pointer, 0);
     explanation.steps = slicer.steps;

@@ -31,6 +31,9 @@ impl Display for Happened {
                 "What this task did is not known: its stack could not be followed to its end, and \
                  what could be read of it shows no exception and no panic.",
             ),
+            Happened::PanicCalled { by, panic } if crate::blame::carries_out(by) => {
+                write!(f, "{by} called {panic}() for what others did: no instruction failed.")
+            }
             Happened::PanicCalled { by, panic } => write!(
                 f,
                 "{by} called {panic}() on purpose: no instruction failed, and there is no bad \

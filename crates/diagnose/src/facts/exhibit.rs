@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::{
     explain::code,
+    finding::Diagnosis,
     inquiry::Inquiry,
     place::{Place, Run},
 };
@@ -41,8 +42,12 @@ const AROUND: usize = 8;
 /// Waiting tasks that are drawn.
 const MOST_WAITS: usize = 12;
 
-pub(super) fn exhibits(inquiry: &Inquiry<'_>) -> Vec<Exhibit> {
-    [listing(inquiry), object(inquiry)].into_iter().flatten().collect()
+pub(super) fn exhibits(inquiry: &Inquiry<'_>, diagnosis: &Diagnosis) -> Vec<Exhibit> {
+    let used = || bytes(inquiry, inquiry.suspect()?.home?);
+    [listing(inquiry), used().or_else(|| spoken_of(inquiry, diagnosis))]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The code around the failing instruction.
@@ -76,14 +81,26 @@ fn listing(inquiry: &Inquiry<'_>) -> Option<Exhibit> {
     })
 }
 
-/// The object that holds the value which was used.
-fn object(inquiry: &Inquiry<'_>) -> Option<Exhibit> {
-    let home = inquiry.suspect()?.home?;
-    let place = Place::of(inquiry.kernel, home)?;
-    let size = place.cache.object_size.min(LARGEST);
-    let bytes = inquiry.kernel.target().read_bytes(place.start, size).ok()?;
-    let run = Run::around(inquiry.kernel, home);
-    let (from, to) = run.map_or((home, home + 8), |run| (run.start, run.end));
+/// The object that the verdict speaks of, by what its evidence found in it or behind it.
+fn spoken_of(inquiry: &Inquiry<'_>, diagnosis: &Diagnosis) -> Option<Exhibit> {
+    let object = diagnosis.verdict.as_ref()?.object.as_ref()?;
+    let stride = Place::of(inquiry.kernel, object.address)?.cache.stride;
+    let seen = diagnosis.findings.iter().flat_map(|finding| &finding.evidence);
+    let mut seen = seen.filter(|evidence| evidence.value.is_some()).filter_map(|it| it.address);
+    let within = |at: &u64| at.checked_sub(object.address).is_some_and(|offset| offset < stride);
+    bytes(inquiry, seen.find(within)?)
+}
+
+/// The object around a word that is damaged, and what lies between it and the next.
+fn bytes(inquiry: &Inquiry<'_>, damaged: u64) -> Option<Exhibit> {
+    let place = Place::of(inquiry.kernel, damaged)?;
+    let size = match place.offset < place.cache.object_size {
+        true => place.cache.object_size,
+        false => place.cache.stride,
+    };
+    let bytes = inquiry.kernel.target().read_bytes(place.start, size.min(LARGEST)).ok()?;
+    let run = Run::around(inquiry.kernel, damaged);
+    let (from, to) = run.map_or((damaged, damaged + 8), |run| (run.start, run.end));
     let within = |at: u64| {
         usize::try_from(at.saturating_sub(place.start)).unwrap_or(usize::MAX).min(bytes.len())
     };

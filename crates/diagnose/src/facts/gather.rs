@@ -13,8 +13,8 @@ use necropsy_oops::{Options, Report};
 use rayon::prelude::*;
 
 use super::{
-    Blocked, Cpu, Facts, Machine, Module, Register, Said, Scene, Subject, Taint, exhibit, setting,
-    subject::keep, system_call,
+    Blocked, Cpu, Facts, Machine, Module, Register, Said, Scene, Subject, Taint, exhibit, map,
+    setting, subject::keep, system_call,
 };
 use crate::{inquiry::Inquiry, log, value::Meaning, verdict};
 
@@ -59,13 +59,16 @@ impl Facts {
             note("modules", error);
         }
         let mask = kernel.tainted_mask().map_err(|error| note("taint", &error)).unwrap_or(0);
+        let diagnosis = verdict::diagnose(&inquiry);
         Facts {
             last_loaded: modules.first().map(|module| module.name.clone()),
             last_unloaded: crate::unloaded::last(kernel),
             story: story(&inquiry, task.as_ref()),
             known: Vec::new(),
-            diagnosis: verdict::diagnose(&inquiry),
-            exhibits: exhibit::exhibits(&inquiry),
+            marks: map::marks(&inquiry, diagnosis.verdict.as_ref()),
+            slab: map::slab(&inquiry, diagnosis.verdict.as_ref()),
+            exhibits: exhibit::exhibits(&inquiry, &diagnosis),
+            diagnosis,
             waits: exhibit::waits(&inquiry),
             machine,
             said,

@@ -3,6 +3,7 @@
 
 mod exhibit;
 mod gather;
+mod map;
 mod setting;
 mod subject;
 mod system_call;
@@ -13,6 +14,7 @@ use necropsy_linux::task::State;
 use serde::Serialize;
 
 pub use exhibit::{Exhibit, Wait};
+pub use map::{Mark, SlabMap, Slot};
 pub use subject::{Gap, Subject};
 
 use crate::{
@@ -60,6 +62,12 @@ pub struct Facts {
     /// Who waits for whom, where a detector wanted to know.
     #[serde(skip)]
     pub waits: Vec<Wait>,
+    /// Addresses that the verdict speaks of.
+    #[serde(skip)]
+    pub marks: Vec<Mark>,
+    /// The slab of the damaged object.
+    #[serde(skip)]
+    pub slab: Option<SlabMap>,
     /// What could not be had, and why.
     pub missing: Vec<String>,
 }

@@ -48,7 +48,7 @@ use necropsy_lexicon::{AddressClass, Arch, Reg};
 
 use crate::{
     Target,
-    layout::{Layout, Overrides},
+    layout::{self, AddressRange, Layout, Overrides},
     paging::PagingFormat,
     regs::Regs,
     stack::{Frame, Stack, Step},
@@ -184,6 +184,15 @@ pub trait Architecture: Send + Sync {
     fn modules_base(&self, info: Option<&VmCoreInfo>) -> u64 {
         let start = info.and_then(|info| info.number("MODULES_VADDR"));
         start.unwrap_or(0)
+    }
+
+    /// What the virtual addresses of a machine are for, ascending; those whose extent is known.
+    fn address_map(&self, layout: &Layout, _modules: u64) -> Vec<AddressRange> {
+        let direct = layout.direct.iter().map(|map| AddressRange::linear(map, layout::DIRECT));
+        let image = [AddressRange::linear(&layout.image, layout::IMAGE)];
+        let mut ranges: Vec<_> = direct.chain(image).collect();
+        ranges.sort_unstable_by_key(|range| range.start);
+        ranges
     }
 
     /// Whether the kernel and each process share one address space, of which each has a part.

@@ -192,8 +192,17 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
 }
 
-/// What the trapping instruction was about to touch, evaluated from the
-/// registers: `movl $0x3f,(%rax): %rax = 0: a write to NULL`.
+/// What the trapping instruction was about to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Deed {
+    /// In words: `movl $0x3f,(%rax): %rax = 0: a write to NULL`.
+    pub(crate) text: String,
+    /// The registers that it went by, and their values: those that the address is made of; where it
+    /// touches no memory that is known, all that it uses.
+    pub(crate) went_by: Vec<(String, u64)>,
+}
+
+/// What the trapping instruction was about to touch, evaluated from the registers.
 pub(crate) fn cause(
     code: &Bytes,
     arch: Option<Arch>,
@@ -201,7 +210,7 @@ pub(crate) fn cause(
     layout: Layout,
     place: &Trap,
     told: Option<u64>,
-) -> Option<String> {
+) -> Option<Deed> {
     let machine = machine(arch?, code.unit)?;
     let pointer = place.base();
     let bytes = code.bytes.get(code.trap..)?;
@@ -209,7 +218,8 @@ pub(crate) fn cause(
     let text = instruction.text(&|address| place.symbol(address));
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if instruction.flow == disasm::Flow::Trap {
-        return Some(format!("{text}: a trap the kernel set itself (BUG or WARN)"));
+        let text = format!("{text}: a trap the kernel set itself (BUG or WARN)");
+        return Some(Deed { text, went_by: Vec::new() });
     }
     let value = |name: &str| {
         // relative to an address that the text does not have
@@ -244,7 +254,10 @@ pub(crate) fn cause(
     let Some(touched) =
         touched.filter(|touched| told.is_none_or(|told| near(touched.address, told, arch)))
     else {
-        return Some(text);
+        let (used, _) = disasm::registers_used(machine, bytes, pointer);
+        let used = used.into_iter().map(|reg| reg.name());
+        let went_by = used.filter_map(|name| Some((name.to_owned(), value(name)?))).collect();
+        return Some(Deed { text, went_by });
     };
     let sources = touched.sources.iter().map(|(name, value)| format!("{name} = {value:#x}"));
     let sources = sources.collect::<Vec<_>>().join(", ");
@@ -255,7 +268,9 @@ pub(crate) fn cause(
     };
     let place = place_of(touched.address, layout);
     let separator = if sources.is_empty() { "" } else { ": " };
-    Some(format!("{text}: {sources}{separator}{access} at {place}"))
+    let text = format!("{text}: {sources}{separator}{access} at {place}");
+    let bare = |(name, value): (String, u64)| (name.trim_start_matches('%').to_owned(), value);
+    Some(Deed { text, went_by: touched.sources.into_iter().map(bare).collect() })
 }
 
 /// Are two addresses within a page of each other? The upper bits hold a tag where the machine
@@ -309,7 +324,10 @@ mod tests {
                 None
             )
             .unwrap(),
-            "movl $0x3f,(%rax): %rax = 0x0: a write at NULL"
+            Deed {
+                text: "movl $0x3f,(%rax): %rax = 0x0: a write at NULL".to_owned(),
+                went_by: vec![("rax".to_owned(), 0)],
+            }
         );
     }
 

@@ -410,7 +410,10 @@ impl Reading {
             let place = code::Trap::new(self.findings.pointer.as_ref(), &kernel);
             report.code = code::disassemble(&code, kernel.arch, &place);
             let told = report.address.as_ref().map(|address| address.value);
-            report.cause = code::cause(&code, kernel.arch, &kernel, layout, &place, told);
+            let deed = code::cause(&code, kernel.arch, &kernel, layout, &place, told);
+            if let Some(deed) = deed {
+                (report.cause, report.went_by) = (Some(deed.text), deed.went_by);
+            }
         }
         // a fault at the instruction's own address is of its fetch
         let fetched = report.address.as_ref().is_some_and(|address| {

@@ -4,7 +4,7 @@ use necropsy_disasm::Isa;
 use necropsy_linux::Kernel;
 use necropsy_machine::{Reg, paging::PagingFormat, unwind::StackKind};
 
-use crate::{CommandError, Outcome, render::Output, session::Session};
+use crate::{CommandError, Outcome, render::Output, session::Session, words::whole_size};
 
 pub(super) fn show(session: &Session, out: &mut Output) -> Outcome {
     let kernel = session.kernel()?;
@@ -56,42 +56,20 @@ fn addresses(kernel: &Kernel, out: &mut Output) -> Outcome {
         _ => 4,
     };
     out.line(format_args!("ADDRESSES ({levels} levels of page tables)"))?;
-    let (user, vmalloc, vmemmap) = match levels {
-        5 => (0x00ff_ffff_ffff_f000, 12800 << 40, 512 << 40),
-        _ => (0x0000_7fff_ffff_f000, 32 << 40, 1 << 40),
-    };
-    let mut line = |start: u64, end: u64, what: &str| {
+    for range in target.address_map() {
         out.line(format_args!(
-            "  {start:016x} - {:016x}  {:>9}  {what}",
-            end.wrapping_sub(1),
-            size(end.wrapping_sub(start))
-        ))
-    };
-    line(0, user, "processes")?;
-    if let Some(direct) = layout.direct {
-        line(direct.start, direct.end, "all physical memory (page_offset_base)")?;
+            "  {:016x} - {:016x}  {:>9}  {}",
+            range.start,
+            range.end.wrapping_sub(1),
+            whole_size(range.end.wrapping_sub(range.start)),
+            range.what
+        ))?;
     }
-    if let Some(start) = layout.vmalloc {
-        line(start, start.saturating_add(vmalloc), "vmalloc, ioremap, stacks (vmalloc_base)")?;
-    }
-    if let Some(start) = layout.vmemmap {
-        line(start, start.saturating_add(vmemmap), "struct page of every frame (vmemmap_base)")?;
-    }
-    line(0xffff_fe00_0000_0000, 0xffff_fe80_0000_0000, "cpu_entry_area: exception stacks, IDT")?;
-    line(layout.image.start, layout.image.end, "the kernel's image (_text to _end)")?;
-    line(kernel.modules_base(), 0xffff_ffff_ff00_0000, "modules, BPF")?;
-    line(0xffff_ffff_ff60_0000, 0xffff_ffff_ff60_1000, "vsyscall")?;
     let moved = layout.kaslr.map_or_else(|| "(unknown)".into(), |moved| format!("{moved:#x}"));
     out.line(format_args!(
         "  moved by KASLR: the image by {moved}; physical = virtual - {:#x} + {:#x} in the image\n",
         layout.image_map, layout.phys_base
     ))
-}
-
-fn size(bytes: u64) -> String {
-    const UNITS: [(u32, &str); 4] = [(40, "TB"), (30, "GB"), (20, "MB"), (10, "KB")];
-    let fits = UNITS.iter().find(|(shift, _)| bytes >> shift >= 1);
-    fits.map_or_else(|| format!("{bytes} B"), |(shift, unit)| format!("{} {unit}", bytes >> shift))
 }
 
 fn stacks(kernel: &Kernel, out: &mut Output) -> Outcome {

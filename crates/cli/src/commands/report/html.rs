@@ -1,16 +1,17 @@
 //! The page for a browser: one file that loads nothing. The verdict on top, the code around the failing
-//! instruction, damaged objects with their bytes, the wait-for graph drawn; each address of the evidence
-//! folds out to what lies there.
+//! instruction, damaged objects with their bytes, who waits for whom, slabs and memory drawn; each address
+//! of the evidence folds out to what lies there.
 
 use std::fmt::Write;
 
 use necropsy_diagnose::{
     Evidence,
-    facts::{Exhibit, Facts, Wait},
+    facts::{Exhibit, Facts},
 };
 use necropsy_linux::Kernel;
 
 use super::{
+    drawn,
     page::{Item, Page},
     text::told,
 };
@@ -52,7 +53,9 @@ fn write(
         items(kernel, &section.items, out)?;
         if section.title == "EVIDENCE" {
             exhibits(&facts.exhibits, out)?;
-            graph(&facts.waits, out)?;
+            drawn::graph(&facts.waits, out)?;
+            drawn::slab(facts.slab.as_ref(), out)?;
+            drawn::memory(kernel, &facts.marks, out)?;
         }
         writeln!(out, "</section>")?;
     }
@@ -153,53 +156,8 @@ fn hexdump(
     writeln!(out, "</pre>")
 }
 
-/// Who waits for whom: tasks on the left, what they wait for and who has it on the right.
-fn graph(waits: &[Wait], out: &mut String) -> std::fmt::Result {
-    if waits.is_empty() {
-        return Ok(());
-    }
-    const ROW: usize = 64;
-    let height = waits.len() * ROW + 10;
-    writeln!(out, "<h3>Who waits for whom</h3>")?;
-    writeln!(
-        out,
-        "<svg viewBox=\"-2 0 764 {height}\" role=\"img\" aria-label=\"wait-for graph\"><defs><marker \
-         id=\"tip\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" \
-         orient=\"auto\"><path d=\"M0 0L8 4L0 8z\"/></marker></defs>"
-    )?;
-    for (index, wait) in waits.iter().enumerate() {
-        let (y, middle) = (index * ROW + 8, index * ROW + 30);
-        let boxes = [(0, &wait.task), (260, &wait.lock), (520, &wait.holder)];
-        for (x, text) in boxes {
-            writeln!(
-                out,
-                "<rect x=\"{x}\" y=\"{y}\" width=\"240\" height=\"44\" rx=\"6\"/><text x=\"{}\" \
-                 y=\"{}\">{}</text>",
-                x + 120,
-                middle + 5,
-                escaped(&shortened(text))
-            )?;
-        }
-        for x in [240, 500] {
-            writeln!(
-                out,
-                "<line x1=\"{x}\" y1=\"{middle}\" x2=\"{}\" y2=\"{middle}\" marker-end=\"url(#tip)\"/>",
-                x + 19
-            )?;
-        }
-    }
-    writeln!(out, "</svg>")
-}
-
-fn shortened(text: &str) -> String {
-    match text.chars().count() {
-        0..=30 => text.to_owned(),
-        _ => text.chars().take(29).chain(['…']).collect(),
-    }
-}
-
 /// Text as HTML.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

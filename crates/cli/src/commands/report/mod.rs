@@ -1,6 +1,7 @@
 //! What killed the machine, and what proves it, on one page: for a terminal, a ticket, a program, or
 //! a browser.
 
+mod drawn;
 mod html;
 mod markdown;
 mod page;

@@ -8,7 +8,7 @@ use necropsy_lexicon::AddressClass;
 
 use crate::{
     Target,
-    layout::{Layout, Linear, Overrides},
+    layout::{AddressRange, DIRECT, IMAGE, Layout, Linear, Overrides},
     paging::PagingFormat,
     target::Fact,
 };
@@ -232,6 +232,31 @@ pub(super) fn modules_base(info: Option<&VmCoreInfo>) -> u64 {
 /// Documentation/arch/x86/x86_64/mm.rst).
 const VMALLOC_SIZE: [u64; 2] = [32 << 40, 12800 << 40];
 const VMEMMAP_SIZE: [u64; 2] = [1 << 40, 512 << 40];
+
+pub(super) fn address_map(layout: &Layout, modules: u64) -> Vec<AddressRange> {
+    let five = matches!(layout.paging, PagingFormat::X86_64 { levels: 5.., .. });
+    let user = if five { 0x00ff_ffff_ffff_f000 } else { 0x0000_7fff_ffff_f000 };
+    let range = |start, end, what| AddressRange { start, end, what };
+    let sized = |start: Option<u64>, sizes: [u64; 2], what| {
+        start.map(|start| range(start, start.saturating_add(sizes[usize::from(five)]), what))
+    };
+    let mut ranges = vec![range(0, user, "processes")];
+    ranges.extend(layout.direct.iter().map(|map| AddressRange::linear(map, DIRECT)));
+    ranges.extend(sized(layout.vmalloc, VMALLOC_SIZE, "vmalloc, ioremap, stacks (vmalloc_base)"));
+    let frames = "struct page of every frame (vmemmap_base)";
+    ranges.extend(sized(layout.vmemmap, VMEMMAP_SIZE, frames));
+    ranges.extend([
+        range(
+            0xffff_fe00_0000_0000,
+            0xffff_fe80_0000_0000,
+            "cpu_entry_area: exception stacks, IDT",
+        ),
+        AddressRange::linear(&layout.image, IMAGE),
+        range(modules, MODULES_END, "modules, BPF"),
+        range(0xffff_ffff_ff60_0000, 0xffff_ffff_ff60_1000, "vsyscall"),
+    ]);
+    ranges
+}
 
 pub(super) fn address_class(layout: Option<&Layout>, address: u64) -> AddressClass {
     let levels = match layout.map(|layout| layout.paging) {

@@ -15,7 +15,7 @@ use necropsy_lexicon::{AddressClass, Arch, Reg, reg::x86_64::*};
 use super::{Abi, Architecture};
 use crate::{
     Target,
-    layout::{Layout, Overrides},
+    layout::{AddressRange, Layout, Overrides},
     paging::PagingFormat,
     regs::Regs,
     stack::{Frame, Stack, Step},
@@ -105,6 +105,10 @@ impl Architecture for X86_64 {
 
     fn modules_base(&self, info: Option<&VmCoreInfo>) -> u64 {
         layout::modules_base(info)
+    }
+
+    fn address_map(&self, layout: &Layout, modules: u64) -> Vec<AddressRange> {
+        layout::address_map(layout, modules)
     }
 
     fn kernel_start(&self) -> u64 {

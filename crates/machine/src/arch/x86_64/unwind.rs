@@ -27,7 +27,12 @@ pub(super) fn step(target: &Target, frame: &Frame) -> Step {
         None if frame.interrupted && !target.is_text(frame.pc) => {
             return match target.read_u64(frame.sp) {
                 Ok(pc) if target.is_text(pc) => {
-                    Step::Frame(caller(frame, pc, frame.sp, frame.sp.wrapping_add(8)))
+                    let mut next = caller(frame, pc, frame.sp, frame.sp.wrapping_add(8));
+                    // As nothing ran there, what a call keeps is as the caller had it.
+                    for kept in super::ABI.preserved {
+                        next.regs.put(*kept, frame.regs.get(*kept));
+                    }
+                    Step::Frame(next)
                 }
                 Ok(_) => Step::Unknown,
                 Err(fault) => Step::Fault(fault),
