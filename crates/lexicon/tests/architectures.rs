@@ -21,7 +21,7 @@ const PLACES: [&str; 8] = [
 ];
 
 /// Files that may, and why.
-const EXCEPTIONS: [(&str, &str); 13] = [
+const EXCEPTIONS: [(&str, &str); 14] = [
     ("linux/src/check/page/tables.rs", "entries of one machine's page tables; others are left out"),
     ("linux/src/code/mod.rs", "where one machine's kernel patches itself; others are left out"),
     ("machine/src/testkit.rs", "a machine for tests is of one architecture"),
@@ -30,6 +30,7 @@ const EXCEPTIONS: [(&str, &str); 13] = [
     ("linux/src/arch/", "Linux's side of each"),
     ("cli/src/commands/info/header.rs", "QEMU's note of a CPU is of that machine alone"),
     ("cli/src/commands/frame.rs", "an example in the help text"),
+    ("debuginfo/src/dwarf/file.rs", "whose rules of unwinding a file has"),
     ("diagnose/src/facts/gather.rs", "lines of a panic text"),
     ("linux/src/shapes/tests/", "tests"),
     ("linux/src/user_core.rs", "the layout of a process's core file; it refuses other machines"),

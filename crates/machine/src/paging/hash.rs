@@ -59,7 +59,7 @@ pub(super) fn target(value: u64) -> Result<u64, Reason> {
 
 #[cfg(test)]
 mod tests {
-    use necropsy_dump::{Fault, Read};
+    use necropsy_dump::Fault;
 
     use super::*;
 
@@ -68,7 +68,7 @@ mod tests {
     const PUD: u64 = 0x288_d000;
     const PMD: u64 = 0x288_e000;
 
-    fn end(widths: &[u8], address: u64, entries: &[(u64, u64)]) -> Read<u64> {
+    fn end(widths: &[u8], address: u64, entries: &[(u64, u64)]) -> Result<u64, Reason> {
         let fields = Fields::new(widths).expect("widths");
         let read = |at: u64, _: u32| {
             let found = entries.iter().find(|(place, _)| *place == at);

@@ -128,11 +128,12 @@ fn what_an_address_can_be() {
         root: 0,
         image_map: KERNEL_MAP,
         phys_base: 0,
-        kaslr: 0,
+        kaslr: Some(0),
         image: Linear { start: KERNEL_MAP + IMAGE, end: KERNEL_MAP + (48 << 20), physical: IMAGE },
         direct: Some(Linear { start: direct, end: direct + (1 << 30), physical: 0 }),
         vmalloc: Some(vmalloc),
         vmemmap: Some(vmemmap),
+        vmemmap_parts: Vec::new(),
     };
     // Documentation/arch/x86/x86_64/mm.rst, without KASLR.
     let four = layout(4, 0xffff_8880_0000_0000, 0xffff_c900_0000_0000, 0xffff_ea00_0000_0000);
