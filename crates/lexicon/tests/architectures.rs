@@ -30,6 +30,7 @@ const EXCEPTIONS: [(&str, &str); 14] = [
     ("linux/src/arch/", "Linux's side of each"),
     ("cli/src/commands/info/header.rs", "QEMU's note of a CPU is of that machine alone"),
     ("cli/src/commands/frame.rs", "an example in the help text"),
+    ("debuginfo/src/dwarf/file.rs", "whose rules of unwinding a file has"),
     ("diagnose/src/facts/gather.rs", "lines of a panic text"),
     ("linux/src/shapes/tests/", "tests"),
     ("debuginfo/src/dwarf/file.rs", "an unwind rule has a meaning of one machine's own"),
