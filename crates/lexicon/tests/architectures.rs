@@ -33,7 +33,6 @@ const EXCEPTIONS: [(&str, &str); 14] = [
     ("debuginfo/src/dwarf/file.rs", "whose rules of unwinding a file has"),
     ("diagnose/src/facts/gather.rs", "lines of a panic text"),
     ("linux/src/shapes/tests/", "tests"),
-    ("debuginfo/src/dwarf/file.rs", "an unwind rule has a meaning of one machine's own"),
     ("linux/src/user_core.rs", "the layout of a process's core file; it refuses other machines"),
     ("mdb/", "illumos runs on one architecture"),
     ("cli/src/commands/help/machine.rs", "a page of help on one machine"),
