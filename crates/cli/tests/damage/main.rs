@@ -175,7 +175,8 @@ impl Patient {
 
     fn hurt(&mut self, area: Area, random: &mut Random) {
         for _ in 0..[1, 1, 2, 4, 16][random.below(5) as usize] {
-            let Some((offset, room)) = self.place(area, random) else { continue };
+            let place = self.place(area, random).filter(|(_, room)| *room > 0);
+            let Some((offset, room)) = place else { continue };
             let before = self.base.read(offset, room.min(4096) as usize);
             let other = random.one_of(self.places.of(area)).and_then(|range| {
                 let bytes = self.base.read(self.base.offset(range.start)?, 8);
