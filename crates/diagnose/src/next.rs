@@ -58,6 +58,7 @@ pub(crate) fn steps(kernel: &Kernel, verdict: Option<&Verdict>) -> Vec<String> {
         return steps;
     };
     let cache = verdict.object.as_ref().and_then(|object| object.cache.as_deref());
+    let owners_kept = cache.is_some_and(|cache| keeps_owners(kernel, cache));
     let which = cache.map_or(String::new(), |cache| format!(",{cache}"));
     let has = |facility: &Facility| {
         facility.symbols.iter().any(|symbol| {
@@ -68,7 +69,9 @@ pub(crate) fn steps(kernel: &Kernel, verdict: Option<&Verdict>) -> Vec<String> {
         })
     };
     let advise = |facilities: &[Facility]| {
-        let built_in = facilities.iter().filter(|facility| has(facility));
+        // What speaks of the cache is there already where the cache keeps owners.
+        let set = |of: &Facility| of.advice.contains("{cache}") && owners_kept;
+        let built_in = facilities.iter().filter(|facility| has(facility) && !set(facility));
         built_in.map(|facility| facility.advice.replace("{cache}", &which)).collect::<Vec<_>>()
     };
     let mut next = Vec::new();
@@ -114,4 +117,11 @@ pub(crate) fn steps(kernel: &Kernel, verdict: Option<&Verdict>) -> Vec<String> {
         next.push(format!("ask for the source of {culprit}"));
     }
     next
+}
+
+/// Whether the slab cache notes already who allocated and who freed its objects.
+fn keeps_owners(kernel: &Kernel, cache: &str) -> bool {
+    let caches = kernel.slab_caches().map(|(caches, _)| caches).unwrap_or_default();
+    let of = caches.iter().find(|of| of.name.as_deref() == Some(cache));
+    of.and_then(|of| kernel.slab_guards(of)).is_some_and(|guards| guards.tracks.is_some())
 }

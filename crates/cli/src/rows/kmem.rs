@@ -165,6 +165,8 @@ row! {
         pub age: Option<f64> [seconds],
         /// The calls that led there, the innermost first.
         pub stack: Vec<String>,
+        /// What it names that cannot be: the record was written over.
+        pub doubt: Option<String>,
     }
 
     /// A word that points at or into an object (`refs`).

@@ -183,6 +183,17 @@ impl Kernel {
         zones
     }
 
+    /// Why a record is not believed, and the value that tells: it was written over.
+    pub fn track_doubt(&self, track: &Track) -> Option<(String, u64)> {
+        // The code that initialised a module is gone, so that the area counts, not what is there.
+        let code = self.target().architecture().kernel_start().min(self.target().modules_base());
+        if track.by < code {
+            return Some((format!("{:x}, which is no code", track.by), track.by));
+        }
+        let cpu = track.cpu.filter(|cpu| !self.possible_cpus().contains(cpu))?;
+        Some((format!("CPU {cpu}"), cpu.into()))
+    }
+
     /// Who allocated, or last freed, an object; `None` when nobody did, or it was not kept.
     ///
     /// # Errors

@@ -174,6 +174,7 @@ fn track(kernel: &Kernel, cache: &Cache, object: u64, event: Event) -> Option<Tr
             .iter()
             .map(|at| symbol(*at).unwrap_or_else(|| format!("{at:x}")))
             .collect(),
+        doubt: kernel.track_doubt(&track).map(|(names, _)| names),
     })
 }
 
@@ -287,6 +288,10 @@ fn tracks_text(row: &IdentityRow, line: &mut dyn Write) -> std::fmt::Result {
     }
     for (title, track) in [("ALLOCATED", &row.alloc), ("FREED", &row.free)] {
         let Some(track) = track else { continue };
+        if let Some(names) = &track.doubt {
+            writeln!(line, "  {title} by ?: the record was written over, it names {names}")?;
+            continue;
+        }
         let by = track.symbol.clone().unwrap_or_else(|| track.by.to_string());
         write!(line, "  {title} by {by}, pid {}", track.pid)?;
         track.cpu.iter().try_for_each(|cpu| write!(line, ", CPU {cpu}"))?;

@@ -93,20 +93,8 @@ fn tracks(checker: &mut Checker<'_>, cache: &Cache, object: u64) {
             Event::Allocated => "allocated",
             Event::Freed => "freed",
         };
-        let cpus = kernel.possible_cpus();
-        // The code that initialised a module is gone, so that the area counts, not what is there.
-        let code = kernel.target().architecture().kernel_start();
-        let code = code.min(kernel.target().modules_base());
-        let (text, value) = if track.by < code {
-            (
-                format!("the record of who {which} it names {:x}, which is no code", track.by),
-                track.by,
-            )
-        } else if let Some(cpu) = track.cpu.filter(|cpu| !cpus.contains(cpu)) {
-            (format!("the record of who {which} it names CPU {cpu}"), cpu.into())
-        } else {
-            continue;
-        };
+        let Some((names, value)) = kernel.track_doubt(&track) else { continue };
+        let text = format!("the record of who {which} it names {names}");
         checker
             .find("owner", Class::Value, object_title(cache, object), track.address, text)
             .start(object)
