@@ -26,7 +26,7 @@ pub(super) fn describe(task: Task<'_>, regs: &Regs) -> Option<String> {
         .as_ref()
         .or(known.as_ref())
         .and_then(|name| kernel.system_call_parameters(name).ok());
-    let value = |index| architecture.system_call_argument(regs, index);
+    let value = |index: usize| regs.get(*abi.system_call_arguments.get(index)?);
     let arguments: Vec<String> = match &parameters {
         Some(parameters) => {
             let values: Vec<Option<u64>> = (0..parameters.len()).map(value).collect();
@@ -35,8 +35,8 @@ pub(super) fn describe(task: Task<'_>, regs: &Regs) -> Option<String> {
         }
         // How many of them the call takes is not known, nor what they mean.
         None => {
-            let registers = abi.arguments.iter().take(UNKNOWN).enumerate();
-            registers.filter_map(|(i, reg)| Some(format!("{reg} {:#x}", value(i)?))).collect()
+            let registers = abi.system_call_arguments.iter().take(UNKNOWN);
+            registers.filter_map(|reg| Some(format!("{reg} {:#x}", regs.get(*reg)?))).collect()
         }
     };
     let name = known.or(of_kernel).unwrap_or_else(|| format!("number {number}"));
@@ -55,7 +55,8 @@ impl Arguments<'_> {
         let Parameter { ty, name } = self.parameters.get(index)?;
         let Some(value) = value else { return Some(format!("{name} ?")) };
         if ty.contains('*') {
-            let text = if ty.contains("char *") { self.text(index, value) } else { None };
+            // What the call is to write there may be anything as yet.
+            let text = if ty.contains("const char *") { self.text(index, value) } else { None };
             return Some(match text {
                 Some(text) => format!("{name} {value:x}: {text}"),
                 None => format!("{name} {value:x}"),
@@ -79,8 +80,14 @@ impl Arguments<'_> {
                 None => format!("{name} {}", number as i32),
             });
         }
+        let bits = name.ends_with("flags") || matches!(name.as_str(), "prot" | "cmd");
         let plain = narrow || matches!(ty.as_str(), "size_t" | "loff_t" | "off_t" | "long");
-        Some(if plain { format!("{name} {number}") } else { format!("{name} {value:#x}") })
+        Some(match ty.as_str() {
+            "umode_t" => format!("{name} {number:#o}"),
+            "int" | "unsigned int" if bits => format!("{name} {:#x}", value as u32),
+            _ if plain => format!("{name} {number}"),
+            _ => format!("{name} {value:#x}"),
+        })
     }
 
     fn file(&self, fd: u64) -> Option<String> {
@@ -100,13 +107,21 @@ impl Arguments<'_> {
         let root = self.task.page_table().ok()?;
         let bytes = read_user(self.task.kernel().target(), root, at, MAX_TEXT + 1);
         let most = length.map_or(bytes.len(), |length| bytes.len().min(length as usize));
-        let end = bytes.iter().take(most).position(|byte| *byte == 0).unwrap_or(most);
-        let text = std::str::from_utf8(bytes.get(..end)?).ok()?;
+        let nul = bytes.iter().take(most).position(|byte| *byte == 0);
+        let bytes = bytes.get(..nul.unwrap_or(most).min(MAX_TEXT))?;
+        // The last character may be cut.
+        let text = match std::str::from_utf8(bytes) {
+            Err(error) if error.error_len().is_none() => {
+                std::str::from_utf8(bytes.get(..error.valid_up_to())?).ok()?
+            }
+            text => text.ok()?,
+        };
         if text.is_empty() || text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
             return None;
         }
-        let shown: String = text.chars().take(MAX_TEXT).flat_map(char::escape_debug).collect();
-        let more = if text.len() > MAX_TEXT { "..." } else { "" };
+        let shown: String = text.chars().flat_map(char::escape_debug).collect();
+        let end = nul.map(|end| end as u64).or(length);
+        let more = if end == Some(text.len() as u64) { "" } else { "..." };
         Some(format!("\"{shown}\"{more}"))
     }
 }

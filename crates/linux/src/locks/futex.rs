@@ -82,10 +82,10 @@ impl<'k> Task<'k> {
         let target = self.kernel().target();
         let (_, regs) = self.user_regs().ok()?;
         let architecture = target.architecture();
-        // Where a process passes arguments as functions do, which is everywhere but on i386.
         let futex = crate::arch::of(target).futex_call()?;
         (architecture.system_call(&regs)? == futex).then_some(())?;
-        let argument = |index: usize| architecture.system_call_argument(&regs, index);
+        let registers = target.abi().system_call_arguments;
+        let argument = |index: usize| regs.get(*registers.get(index)?);
         let operation = argument(1)? as u32 & COMMAND;
         let waits =
             matches!(operation, FUTEX_WAIT | FUTEX_WAIT_BITSET | FUTEX_LOCK_PI | FUTEX_LOCK_PI2);

@@ -70,6 +70,9 @@ pub struct Abi {
     pub result: Reg,
     /// The registers that carry the first integer or pointer arguments, in order.
     pub arguments: &'static [Reg],
+    /// The registers that carry the arguments of a system call, in order; of the first, what keeps it
+    /// where the result takes its register.
+    pub system_call_arguments: &'static [Reg],
     /// The registers that a function preserves for its caller, the stack pointer apart.
     pub preserved: &'static [Reg],
     /// The general registers, each at its own number.
@@ -226,20 +229,10 @@ pub trait Architecture: Send + Sync {
         None
     }
 
-    /// The number of the system call that a process made with these registers.
+    /// The number of the system call that a process made with these registers; `None` for a program of
+    /// another word size, whose calls have numbers of their own.
     fn system_call(&self, regs: &Regs) -> Option<u64> {
         regs.get(self.abi().system_call)
-    }
-
-    /// What keeps the first argument of a system call where its result takes that one's register.
-    fn first_of_system_call(&self) -> Option<Reg> {
-        None
-    }
-
-    /// An argument of the system call that a process made with these registers, the first is 0.
-    fn system_call_argument(&self, regs: &Regs, index: usize) -> Option<u64> {
-        let kept = self.first_of_system_call().filter(|_| index == 0);
-        regs.get(kept.or_else(|| self.abi().arguments.get(index).copied())?)
     }
 
     /// Whether interrupts were off where these registers were saved; `None` when they do not tell.

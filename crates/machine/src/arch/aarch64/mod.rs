@@ -33,6 +33,7 @@ pub static ABI: Abi = Abi {
     frame_pointer: X29,
     result: X0,
     arguments: &[X0, X1, X2, X3, X4, X5, X6, X7],
+    system_call_arguments: &[ORIG_X0, X1, X2, X3, X4, X5],
     preserved: &[X19, X20, X21, X22, X23, X24, X25, X26, X27, X28, X29],
     general: &GENERAL,
     system_call: SYSCALLNO,
@@ -116,8 +117,9 @@ impl Architecture for Aarch64 {
         regs::user_mode(regs)
     }
 
-    fn first_of_system_call(&self) -> Option<Reg> {
-        Some(ORIG_X0)
+    fn system_call(&self, regs: &Regs) -> Option<u64> {
+        // PSR_MODE32_BIT
+        regs.get(ABI.system_call).filter(|_| regs.get(PSTATE).is_none_or(|state| state & 0x10 == 0))
     }
 
     fn interrupts_off(&self, regs: &Regs) -> Option<bool> {

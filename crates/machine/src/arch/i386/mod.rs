@@ -53,6 +53,7 @@ pub static ABI: Abi = Abi {
     frame_pointer: EBP,
     result: EAX,
     arguments: &[EAX, EDX, ECX],
+    system_call_arguments: &[EBX, ECX, EDX, ESI, EDI, EBP],
     preserved: &[EBX, EBP, ESI, EDI],
     general: &GENERAL,
     system_call: ORIG_EAX,

@@ -41,6 +41,7 @@ pub static ABI: Abi = Abi {
     frame_pointer: R1,
     result: R3,
     arguments: &[R3, R4, R5, R6, R7, R8, R9, R10],
+    system_call_arguments: &[ORIG_R3, R4, R5, R6, R7, R8],
     preserved: &[
         R2, R14, R15, R16, R17, R18, R19, R20, R21, R22, R23, R24, R25, R26, R27, R28, R29, R30,
         R31,
@@ -139,10 +140,6 @@ impl Architecture for Ppc64 {
 
     fn user_mode(&self, regs: &Regs) -> bool {
         regs.get(MSR).is_some_and(|msr| msr & PROBLEM_STATE != 0)
-    }
-
-    fn first_of_system_call(&self) -> Option<Reg> {
-        Some(ORIG_R3)
     }
 
     fn interrupts_off(&self, regs: &Regs) -> Option<bool> {

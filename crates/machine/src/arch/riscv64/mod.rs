@@ -44,6 +44,7 @@ pub static ABI: Abi = Abi {
     frame_pointer: S0,
     result: A0,
     arguments: &[A0, A1, A2, A3, A4, A5, A6, A7],
+    system_call_arguments: &[ORIG_A0, A1, A2, A3, A4, A5],
     preserved: &[S0, S1, S2, S3, S4, S5, S6, S7, S8, S9, S10, S11],
     general: &GENERAL,
     system_call: A7,
@@ -125,10 +126,6 @@ impl Architecture for Riscv64 {
 
     fn task_register(&self) -> Option<Reg> {
         Some(TP)
-    }
-
-    fn first_of_system_call(&self) -> Option<Reg> {
-        Some(ORIG_A0)
     }
 
     fn interrupts_off(&self, regs: &Regs) -> Option<bool> {

@@ -39,6 +39,7 @@ pub static ABI: Abi = Abi {
     frame_pointer: R11,
     result: R2,
     arguments: &[R2, R3, R4, R5, R6],
+    system_call_arguments: &[ORIG_R2, R3, R4, R5, R6, R7],
     preserved: &[R6, R7, R8, R9, R10, R11, R12, R13],
     general: &GENERAL,
     system_call: INT_CODE,
@@ -132,10 +133,6 @@ impl Architecture for S390x {
     fn system_call(&self, regs: &Regs) -> Option<u64> {
         // Above it stands the length of the instruction.
         regs.get(INT_CODE).map(|code| code & 0xffff)
-    }
-
-    fn first_of_system_call(&self) -> Option<Reg> {
-        Some(ORIG_R2)
     }
 
     fn interrupts_off(&self, regs: &Regs) -> Option<bool> {

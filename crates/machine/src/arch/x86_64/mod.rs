@@ -36,6 +36,7 @@ pub static ABI: Abi = Abi {
     frame_pointer: RBP,
     result: RAX,
     arguments: &[RDI, RSI, RDX, RCX, R8, R9],
+    system_call_arguments: &[RDI, RSI, RDX, R10, R8, R9],
     preserved: &[RBX, RBP, R12, R13, R14, R15],
     general: &[RAX, RBX, RCX, RDX, RSI, RDI, RBP, RSP, R8, R9, R10, R11, R12, R13, R14, R15],
     system_call: ORIG_RAX,
@@ -105,6 +106,11 @@ impl Architecture for X86_64 {
 
     fn modules_base(&self, info: Option<&VmCoreInfo>) -> u64 {
         layout::modules_base(info)
+    }
+
+    fn system_call(&self, regs: &Regs) -> Option<u64> {
+        // __USER32_CS
+        regs.get(ABI.system_call).filter(|_| regs.get(CS) != Some(0x23))
     }
 
     fn address_map(&self, layout: &Layout, modules: u64) -> Vec<AddressRange> {

@@ -3,13 +3,21 @@
 use std::path::PathBuf;
 
 use necropsy_dump::{Dump, OpenOptions};
-use necropsy_lexicon::AddressClass;
+use necropsy_lexicon::{
+    AddressClass,
+    reg::x86_64::{CS, ORIG_RAX, R10, RCX},
+};
 use necropsy_synth::{ElfCore, Order, Segment};
 
-use super::layout::{address_class, find};
+use super::{
+    X86_64,
+    layout::{address_class, find},
+};
 use crate::{
+    Architecture,
     layout::{Layout, Linear, Overrides},
     paging::PagingFormat,
+    regs::Regs,
     target::Fact,
 };
 
@@ -165,4 +173,17 @@ fn what_an_address_can_be() {
     }
     assert_eq!(address_class(None, 0x1000), User);
     assert_eq!(address_class(None, KERNEL_MAP), Kernel);
+}
+
+#[test]
+fn a_system_call_passes_its_fourth_argument_otherwise_than_a_function() {
+    let abi = X86_64.abi();
+    assert_eq!((abi.arguments[3], abi.system_call_arguments[3]), (RCX, R10));
+    // A program of 32 bits has numbers of its own.
+    let mut regs = Regs::new();
+    regs.put(ORIG_RAX, Some(1));
+    regs.put(CS, Some(0x33));
+    assert_eq!(X86_64.system_call(&regs), Some(1));
+    regs.put(CS, Some(0x23));
+    assert_eq!(X86_64.system_call(&regs), None);
 }
