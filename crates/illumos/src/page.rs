@@ -84,15 +84,22 @@ impl Kernel {
             ..PageUse::default()
         };
         let mut classes: HashMap<u64, Class> = HashMap::new();
+        // No more structures are looked for than twice what the dump's pages could hold of them.
+        let header = self.dump().header();
+        let in_dump = header.npages.saturating_mul(header.pagesize).checked_div(size).unwrap_or(0);
+        let mut left = in_dump.saturating_mul(2);
         for &segment in &walk.found {
             let (first, end) = (pages.get(self, segment)?, epages.get(self, segment)?);
             let count = end.saturating_sub(first).checked_div(size).unwrap_or(0).min(MAX_PAGES);
+            found.lost = found.lost.saturating_add(count.saturating_sub(left));
+            let count = count.min(left);
+            left -= count;
             let mut done = 0;
             while done < count && !stop() {
                 let batch = BATCH.min(count - done);
-                let at = first.wrapping_add(done * size);
+                let at = first.wrapping_add(done.wrapping_mul(size));
                 done += batch;
-                let Ok(bytes) = self.read_bytes(at, batch * size) else {
+                let Ok(bytes) = self.read_bytes(at, batch.saturating_mul(size)) else {
                     found.lost += batch;
                     continue;
                 };

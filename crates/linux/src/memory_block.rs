@@ -61,7 +61,7 @@ impl Kernel {
         let (target, shape) = (self.target(), &self.shapes().memory_block);
         let block = shape.at(target, address);
         let (first_section, state) = (block.first_section()?, block.state()?);
-        let at = |section: u64| section.checked_shl(self.section_bits() as u32).unwrap_or(u64::MAX);
+        let at = |section: u64| section.saturating_mul(1 << self.section_bits());
         Ok(MemoryBlock {
             address,
             name: target.read_cstr(block.name()?, MAX_NAME)?,

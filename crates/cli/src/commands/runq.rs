@@ -69,13 +69,17 @@ fn run(session: &mut Session, parsed: &Parsed, out: &mut Output) -> Outcome {
         Some(cpus) => cpu_list(kernel, cpus)?,
         None => kernel.online_cpus(),
     };
+    let mut problems = Problems::default();
+    let flag = parsed.one_of(&[CLOCKS, LAG, RAN, GROUPS, ON_QUEUES])?;
+    if flag == Some(ON_QUEUES) {
+        on_queues(kernel, &cpus, &mut problems, out)?;
+        return problems.report("task", out);
+    }
     let queues = cpus
         .iter()
         .map(|cpu| Ok(RunQueue::of(kernel, *cpu)?))
         .collect::<Result<Vec<_>, CommandError>>()?;
-    let mut problems = Problems::default();
-    match parsed.one_of(&[CLOCKS, LAG, RAN, GROUPS, ON_QUEUES])? {
-        Some(ON_QUEUES) => on_queues(kernel, &cpus, &mut problems, out)?,
+    match flag {
         Some(LAG) => lag(&queues, &mut problems, out)?,
         Some(GROUPS) => {
             for (index, queue) in queues.iter().enumerate() {

@@ -147,7 +147,8 @@ fn doubtful(checker: &Checker<'_>, ty: TypeId, at: u64) -> std::ops::Range<u64> 
     let necropsy_debuginfo::Type::Array { element, count } = types.resolve(ty) else { return 0..0 };
     let size = types.size_of(*element).unwrap_or(0);
     let empty = (0..*count).take(MAX_OF_VARIABLE as usize).find(|index| {
-        let bytes = checker.kernel.target().read_bytes(at.wrapping_add(index * size), size);
+        let bytes =
+            checker.kernel.target().read_bytes(at.wrapping_add(index.wrapping_mul(size)), size);
         bytes.is_ok_and(|bytes| bytes.iter().all(|byte| *byte == 0))
     });
     let first = empty.unwrap_or(count.saturating_sub(1));

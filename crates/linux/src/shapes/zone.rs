@@ -64,7 +64,7 @@ shapes! {
     /// Sections that go online and offline together (include/linux/memory.h).
     MemoryBlock = "memory_block" for kmem {
         first_section: "start_section_nr",
-        state: "state",                                     // an enum since 6.18, bits before
+        state: "state",                                     // an enum in later kernels, bits in 5.10
         node: maybe "nid",
         name: "dev.kobj.name",
     }

@@ -20,12 +20,16 @@ pub(super) const MEMSTAT: Dcmd =
         let megabytes = |pages: u64| (pages.saturating_mul(page)) >> 20;
         let row = |mdb: &mut Mdb, what: &str, pages: u64, share: bool| -> Outcome {
             // Rounded as mdb does it.
-            let percent = (pages.saturating_mul(1000).saturating_add(5 * found.total))
-                .checked_div(found.physical.saturating_mul(10))
-                .unwrap_or(0);
+            let percent =
+                (pages.saturating_mul(1000).saturating_add(found.total.saturating_mul(5)))
+                    .checked_div(found.physical.saturating_mul(10))
+                    .unwrap_or(0);
             let text = format!("{what:<16} {pages:>16}  {:>16}", megabytes(pages));
             let text = if share { format!("{text}  {percent:>3}%") } else { text };
-            mdb.row(&text, json!({ "use": what, "pages": pages, "bytes": pages * page }))
+            mdb.row(
+                &text,
+                json!({ "use": what, "pages": pages, "bytes": pages.saturating_mul(page) }),
+            )
         };
         mdb.heading("Page Summary                Pages                MB  %Tot")?;
         mdb.heading("------------     ----------------  ----------------  ----")?;

@@ -1,7 +1,7 @@
 //! `kmem -z`, `kmem -n`, `kmem -f`, `kmem -F`: nodes, zones and their free frames.
 
 use necropsy_linux::{
-    Kernel,
+    Error, Kernel,
     zone::{FreeArea, Zone},
 };
 
@@ -116,11 +116,16 @@ pub(super) fn nodes(kernel: &Kernel, out: &mut Output) -> Outcome {
             })?;
         }
     }
-    sections(kernel, out)
+    sections(kernel, out)?;
+    blocks(kernel, out)
 }
 
 fn sections(kernel: &Kernel, out: &mut Output) -> Outcome {
-    let Ok(sections) = kernel.memory_sections() else { return Ok(()) };
+    let sections = match kernel.memory_sections() {
+        // Not every kernel's map of memory has sections.
+        Err(Error::NoSuch { .. }) => return Ok(()),
+        sections => sections?,
+    };
     out.title(&format!("\n{}\n", "-".repeat(67)))?;
     out.title("NR      SECTION        CODED_MEM_MAP        MEM_MAP       STATE PFN")?;
     for section in sections {
@@ -140,12 +145,15 @@ fn sections(kernel: &Kernel, out: &mut Output) -> Outcome {
             )
         })?;
     }
-    blocks(kernel, out)
+    Ok(())
 }
 
 fn blocks(kernel: &Kernel, out: &mut Output) -> Outcome {
-    // Not every kernel can add and remove memory.
-    let Ok((blocks, errors)) = kernel.memory_blocks() else { return Ok(()) };
+    let (blocks, errors) = match kernel.memory_blocks() {
+        // Not every kernel can add and remove memory.
+        Err(Error::NoSuch { .. }) => return Ok(()),
+        blocks => blocks?,
+    };
     if !blocks.is_empty() {
         let name = format!("{:>11}        {:<10} {:^19}", "MEM_BLOCK", "NAME", "PHYSICAL RANGE");
         out.title(&format!("\n{name}  NODE  STATE   START_SECTION_NO"))?;

@@ -138,7 +138,7 @@ fn traced(checker: &mut Checker<'_>) {
             break;
         }
         for number in 0..used {
-            let at = records.wrapping_add(number * size);
+            let at = records.wrapping_add(number.wrapping_mul(size));
             // One that is gone, as the code of a module that started, is zero or has a mark.
             let Ok(site) = record.place.read(target, at) else {
                 checker.unread("traced functions", 1, None);

@@ -1,6 +1,8 @@
 //! Where a 64-bit Power kernel lies in memory (arch/powerpc/include/asm/page.h,
 //! book3s/64/pgtable.h).
 
+use std::collections::HashSet;
+
 use necropsy_dump::{Dump, PhysicalMemory, VmCoreInfo};
 use necropsy_lexicon::AddressClass;
 
@@ -137,9 +139,8 @@ fn backing(target: &Target) -> Vec<Linear> {
         .map(|shift| 1u64 << shift);
     let first = variable("vmemmap_list").and_then(|at| target.read_u64(at).ok());
     let (Some(size), Some(mut at)) = (size, first) else { return Vec::new() };
-    let mut parts = Vec::new();
-    // A frame has less than a page of it.
-    while at != 0 && parts.len() as u64 <= target.dump().max_pfn() {
+    let (mut parts, mut seen) = (Vec::new(), HashSet::new());
+    while at != 0 && seen.insert(at) {
         let word = |offset: u64| target.read_u64(at.wrapping_add(offset)).ok();
         let (Some(next), Some(physical), Some(start)) = (word(0), word(8), word(16)) else { break };
         parts.push(Linear { start, end: start.saturating_add(size), physical });
