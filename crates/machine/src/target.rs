@@ -1,23 +1,21 @@
 //! A stopped machine: its memory, its symbols, its types.
 
+mod symbols;
+mod types;
+
 use std::{
     any::Any,
     sync::{Arc, OnceLock},
 };
 
-use necropsy_debuginfo::{
-    Kind, TypeId, Types,
-    btf::{self, BtfBase},
-    kallsyms,
-    symbols::{Symbol, Symbols},
-};
+use necropsy_debuginfo::{Types, btf::BtfBase, symbols::Symbols};
 use necropsy_disasm::Isa;
 use necropsy_dump::{Dump, Fault, PhysicalMemory, Read, Reason, Space, VmCoreInfo};
 use necropsy_lexicon::{AddressClass, Reg};
 
 use crate::{
     arch::{self, Abi, Architecture},
-    image::{Image, ImageDebug, Located, OrcTables, Range},
+    image::{Image, ImageDebug},
     layout::{AddressRange, Layout, Overrides},
     paging::{PagingFormat, Walk},
     regs::Regs,
@@ -174,170 +172,6 @@ impl Target {
         let symbols = self.load_symbols()?;
         self.set_kernel(symbols);
         Ok(())
-    }
-
-    /// Whether the kernel's table names its code alone (built without `CONFIG_KALLSYMS_ALL`): the
-    /// symbols of its vmlinux help.
-    pub fn lacks_data_symbols(&self) -> bool {
-        let symbols = &self.kernel.symbols;
-        // A name that the dump lacks is not one that there never was.
-        self.problem.is_none()
-            && symbols.missing().is_none()
-            && symbols.by_name("init_task").is_none()
-    }
-
-    /// Adds the data symbols of the kernel's vmlinux, which was linked `bias` bytes lower. What
-    /// depends on symbols is looked for again, so this comes before all questions.
-    pub fn add_data_symbols(&mut self, file: &Symbols, bias: u64) {
-        let before = self.kernel.symbols.len();
-        let symbols = self.kernel.symbols.with_data_of(file, bias);
-        self.facts.push(Fact {
-            name: "data symbols",
-            value: format!("{} from vmlinux", symbols.len() - before),
-            rule: "kallsyms has none".into(),
-        });
-        if let Some(layout) = self.layout.as_mut().filter(|layout| layout.kaslr.is_none()) {
-            layout.kaslr = Some(bias);
-            for fact in self.facts.iter_mut().filter(|fact| fact.name == "kaslr") {
-                fact.value = format!("{bias:#x}");
-                fact.rule = "how far from its vmlinux the kernel lies".into();
-            }
-        }
-        self.set_kernel(symbols);
-    }
-
-    /// Takes the kernel's symbols, and finds what they tell of its memory.
-    fn set_kernel(&mut self, symbols: Symbols) {
-        let address = |name: &str| symbols.by_name(name).map(|s| s.address);
-        let orc_tables = match (
-            address("__start_orc_unwind_ip"),
-            address("__stop_orc_unwind_ip"),
-            address("__start_orc_unwind"),
-        ) {
-            (Some(start), Some(stop), Some(entries)) => {
-                Some(OrcTables { ip: start, entries, count: stop.saturating_sub(start) / 4 })
-            }
-            _ => None,
-        };
-        let mut ranges = Vec::new();
-        let mut add = |start: &str, end: &str, text| {
-            if let (Some(start), Some(end)) = (address(start), address(end))
-                && start < end
-            {
-                ranges.push(Range { start, end, text });
-            }
-        };
-        add("_stext", "_etext", true);
-        add("_sinittext", "_einittext", true);
-        add("_text", "_end", false);
-        if let (Some(layout), Some(start), Some(end)) =
-            (self.layout.as_mut(), address("_text").or(address("_stext")), address("_end"))
-        {
-            layout.set_image(start, end);
-        }
-        self.kernel = Image::new(VMLINUX, ranges, symbols, orc_tables);
-        if let Some(mut layout) = self.layout.clone() {
-            let mut found = Vec::new();
-            self.architecture.set_bases(&mut layout, self, &mut found);
-            self.facts.retain(|old| found.iter().all(|new| new.name != old.name));
-            self.facts.append(&mut found);
-            self.layout = Some(layout);
-        }
-    }
-
-    fn load_symbols(&mut self) -> Result<Symbols, String> {
-        let info = self.vmcoreinfo.as_ref();
-        let symbol = |name: &str| info.and_then(|i| i.symbol(name));
-        let named = (|| {
-            Some(kallsyms::KallsymsTables {
-                names: symbol("kallsyms_names")?,
-                num_syms: symbol("kallsyms_num_syms")?,
-                token_table: symbol("kallsyms_token_table")?,
-                token_index: symbol("kallsyms_token_index")?,
-                offsets: symbol("kallsyms_offsets"),
-                addresses: symbol("kallsyms_addresses"),
-                relative_base: symbol("kallsyms_relative_base"),
-                markers: None,
-            })
-        })();
-        let rule = if named.is_some() {
-            "tables named by VMCOREINFO"
-        } else {
-            "tables searched in the kernel image: VMCOREINFO does not name them"
-        };
-        let tables = match named {
-            Some(tables) => tables,
-            None => self.search_kallsyms().ok_or_else(|| self.why_no_symbols(None))?,
-        };
-        let checks: Vec<(&str, u64)> = ["_stext", "swapper_pg_dir", "init_uts_ns"]
-            .into_iter()
-            .filter_map(|name| Some((name, symbol(name)?)))
-            .collect();
-        let symbols = kallsyms::load_kallsyms(&Virtual(self), &tables, &checks)
-            .map_err(|error| self.why_no_symbols(Some(error)))?;
-        self.facts.push(Fact {
-            name: "symbols",
-            value: format!("{} from kallsyms", symbols.len()),
-            rule: rule.into(),
-        });
-        Ok(symbols)
-    }
-
-    /// Without symbols there is no more to do than to say what stands in the way.
-    fn why_no_symbols(&self, error: Option<kallsyms::KallsymsError>) -> String {
-        let fault = match &error {
-            Some(kallsyms::KallsymsError::Unreadable { address, .. }) => {
-                self.read_u8(*address).err()
-            }
-            _ => self.image_fault(),
-        };
-        let missing = fault.map_or_else(String::new, |fault| format!(" ({fault})"));
-        match error {
-            Some(error) => format!("the kernel's symbol table cannot be read: {error}{missing}"),
-            None => format!(
-                "kallsyms, its symbol table, was not found in the kernel image{missing}; \
-                 only physical memory can be read"
-            ),
-        }
-    }
-
-    /// The first page of the kernel image that the dump lacks
-    fn image_fault(&self) -> Option<Fault> {
-        let (start, end) = self.architecture.mapped_image(self.layout.as_ref()?, &self.dump);
-        let page = self.page_size();
-        let mut at = start;
-        while at < end.min(start.saturating_add(MAX_TABLE)) {
-            if let Err(fault) = self.read_u8(at) {
-                return Some(fault);
-            }
-            at = at.saturating_add(page);
-        }
-        None
-    }
-
-    fn search_kallsyms(&self) -> Option<kallsyms::KallsymsTables> {
-        let (start, end) = self.architecture.mapped_image(self.layout.as_ref()?, &self.dump);
-        let mut bytes = vec![0; usize::try_from((end - start).min(MAX_TABLE)).ok()?];
-        self.read_sparse(start, &mut bytes);
-        let tables = kallsyms::find_kallsyms(&[(start, &bytes)])?;
-        if let Some(markers) = tables.markers {
-            // Nobody reads them but the search, which must succeed on a dump of what was read, too.
-            let _ = self.read_bytes(markers, tables.token_table.saturating_sub(markers));
-        }
-        Some(tables)
-    }
-
-    /// Fills `buf` page by page and leaves zeros where memory is missing: only for searches.
-    fn read_sparse(&self, address: u64, buf: &mut [u8]) {
-        let mut at = 0;
-        while at < buf.len() {
-            let here = address + at as u64;
-            let n = self.page_rest(here).min(buf.len() - at);
-            if let Ok(physical) = self.translate(here) {
-                let _ = self.dump.unrecorded().read(physical, &mut buf[at..at + n]);
-            }
-            at += n;
-        }
     }
 
     /// Why the kernel could not be recognised; `None` when it was.
@@ -705,18 +539,6 @@ impl Target {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    // ---- symbols ----
-
-    /// The kernel's own image.
-    pub fn kernel(&self) -> &Image {
-        &self.kernel
-    }
-
-    /// Says how modules are found; called once by the layer that knows `struct module`.
-    pub fn set_module_loader(&self, loader: fn(&Target) -> Vec<Image>) {
-        let _ = self.module_loader.set(loader);
-    }
-
     /// Keeps what the layer above knows of the operating system, for those of its functions that
     /// are called with a target alone: the module loader, and who looks for debug information.
     pub fn set_system(&self, system: impl Any + Send + Sync) {
@@ -728,182 +550,9 @@ impl Target {
         self.system.get()?.downcast_ref()
     }
 
-    /// The loaded modules, found on first use.
-    pub fn modules(&self) -> &[Image] {
-        self.modules.get_or_init(|| self.module_loader.get().map_or(Vec::new(), |load| load(self)))
-    }
-
-    /// Every image, vmlinux first.
-    pub fn images(&self) -> impl Iterator<Item = &Image> {
-        std::iter::once(&self.kernel).chain(self.modules())
-    }
-
-    /// A symbol by name: vmlinux first, then the modules.
-    pub fn symbol(&self, name: &str) -> Option<Symbol<'_>> {
-        self.kernel
-            .symbols
-            .by_name(name)
-            .or_else(|| self.modules().iter().find_map(|m| m.symbols.by_name(name)))
-    }
-
-    /// A vmlinux symbol's address.
-    pub fn address_of(&self, name: &str) -> Option<u64> {
-        let known = self.kernel.symbols.by_name(name).map(|s| s.address);
-        // Some tables name code alone; what VMCOREINFO names is data.
-        known.or_else(|| self.vmcoreinfo.as_ref()?.symbol(name))
-    }
-
-    /// The memory that the dump lacks of the kernel's symbol table, so that some are not known.
-    pub fn symbols_fault(&self) -> Option<Fault> {
-        self.read_u8(self.kernel.symbols.missing()?).err()
-    }
-
-    /// The image that holds an address.
-    pub fn image_at(&self, address: u64) -> Option<&Image> {
-        if self.kernel.contains(address) {
-            return Some(&self.kernel);
-        }
-        self.modules().iter().find(|m| m.contains(address))
-    }
-
-    /// The symbol at or below an address, within its image.
-    pub fn locate(&self, address: u64) -> Option<Located<'_>> {
-        let image = self.image_at(address)?;
-        let symbol = image.symbols.lookup(address)?;
-        if !image.contains(symbol.address) && symbol.address != address {
-            return None;
-        }
-        Some(Located { symbol, offset: address - symbol.address, image })
-    }
-
-    /// Whether an address lies in kernel or module code.
-    pub fn is_text(&self, address: u64) -> bool {
-        if address < self.architecture.kernel_start() {
-            return false;
-        }
-        self.kernel.is_text(address) || self.modules().iter().any(|m| m.is_text(address))
-    }
-
-    // ---- types ----
-
-    /// The kernel's types, loaded on first use: from its BTF, else from debug information; empty
-    /// when there is neither.
-    pub fn types(&self) -> &Types {
-        &self.loaded_types().types
-    }
-
-    /// What module BTF builds on.
-    pub fn btf_base(&self) -> Option<&BtfBase> {
-        self.loaded_types().base.as_ref()
-    }
-
-    /// Why the kernel's BTF could not be used, or not all of it; `None` when it could, or there is
-    /// none.
-    pub fn types_problem(&self) -> Option<&TableError> {
-        self.loaded_types().problem.as_ref()
-    }
-
-    /// The memory that the dump lacks of the kernel's description of its types, so that some are
-    /// not known.
-    pub fn types_fault(&self) -> Option<Fault> {
-        match self.types_problem() {
-            Some(TableError::Fault(fault)) => Some(*fault),
-            _ => None,
-        }
-    }
-
-    fn loaded_types(&self) -> &LoadedTypes {
-        self.types.get_or_init(|| {
-            let types = Types::new(self.pointer_size());
-            let (base, problem) = match self.read_btf() {
-                // Where they lie may be told by a symbol whose name the dump lacks.
-                None => (None, self.symbols_fault().map(TableError::Fault)),
-                Some(btf) => {
-                    let base = btf::load_btf_with_holes(&types, &btf.bytes, None, &btf.holes);
-                    let hidden = btf.hidden.map(TableError::Fault);
-                    match base {
-                        Ok(base) => (Some(base), hidden),
-                        Err(error) => (None, Some(hidden.unwrap_or(error.into()))),
-                    }
-                }
-            };
-            // Built without BTF, or from before 5.2.
-            if base.is_none()
-                && let Some(debug) = self.debug(&self.kernel)
-            {
-                debug.dwarf.load_types(&types);
-            }
-            LoadedTypes { types, base, problem }
-        })
-    }
-
-    fn read_btf(&self) -> Option<Sparse> {
-        let start = self.address_of("__start_BTF")?;
-        let end = self.address_of("__stop_BTF")?;
-        let len = end.checked_sub(start).filter(|&len| len <= MAX_TABLE)?;
-        Some(self.read_with_holes(start, usize::try_from(len).ok()?))
-    }
-
-    /// Memory of which pages may be missing.
-    pub(crate) fn read_with_holes(&self, start: u64, len: usize) -> Sparse {
-        let mut read = Sparse { bytes: vec![0; len], holes: Vec::new(), hidden: None };
-        let mut at = 0;
-        while at < len {
-            let here = start.wrapping_add(at as u64);
-            let end = at + self.page_rest(here).min(len - at);
-            if let Err(fault) = self.read(here, &mut read.bytes[at..end]) {
-                // Memory that was not written stays memory that is not there.
-                if read.bytes[at..end].iter().any(|&byte| byte != 0) {
-                    read.bytes[at..end].fill(0);
-                }
-                match read.holes.last_mut() {
-                    Some(hole) if hole.end == at => hole.end = end,
-                    _ => read.holes.push(at..end),
-                }
-                read.hidden = read.hidden.or(Some(fault));
-            }
-            at = end;
-        }
-        read
-    }
-
-    /// The type of a struct, union or typedef by tag.
-    pub fn composite(&self, name: &str) -> Option<TypeId> {
-        self.types().composite(name)
-    }
-
-    /// Size in bytes of a struct by tag.
-    pub fn struct_size(&self, name: &str) -> Option<u64> {
-        let types = self.types();
-        types.size_of(types.composite(name)?)
-    }
-
-    /// Whether a type, function or enum constant of that name exists.
-    pub fn has_type(&self, kind: Kind, name: &str) -> bool {
-        self.types().find(kind, name).is_some()
-    }
-
-    // ---- unwinding ----
     /// What the analyses of code keep of functions that they followed: a `T`, which only they know.
     pub(crate) fn analyses<T: Any + Default + Send + Sync>(&self) -> Option<&T> {
         self.analyses.get_or_init(|| Box::new(T::default())).downcast_ref()
-    }
-}
-
-/// The target's kernel memory, for the symbol loaders.
-struct Virtual<'a>(&'a Target);
-
-impl necropsy_debuginfo::Bytes for Virtual<'_> {
-    fn read(&self, address: u64, buf: &mut [u8]) -> bool {
-        self.0.read(address, buf).is_ok()
-    }
-
-    fn big_endian(&self) -> bool {
-        self.0.big_endian
-    }
-
-    fn pointer_size(&self) -> usize {
-        self.0.pointer_size() as usize
     }
 }
 
